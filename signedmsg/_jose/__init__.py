@@ -1,0 +1,1 @@
+"""JOSE, strict and asymmetric only; knows nothing of messages."""

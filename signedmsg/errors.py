@@ -1,0 +1,323 @@
+"""Every exception of the package, in one tree.
+
+```
+SignedMessageError
+├─ VerificationError        the message was refused; the sender's fault   .code .hint
+│   ├─ MalformedTokenError      not a token of this profile at all
+│   │   └─ TooLargeError        refused for its size, before any decoding
+│   ├─ UnsupportedTokenError    a token, but of a kind, algorithm or version not accepted here
+│   ├─ UnknownIssuerError       no such issuer is trusted
+│   ├─ UnknownKeyError          the issuer has no such key, or it is not valid now
+│   ├─ InvalidSignatureError
+│   ├─ ClaimError               a claim breaks a rule                     .claim .reason
+│   ├─ NotAllowedError          this issuer may not send this here
+│   ├─ UnknownTypeError         no handler for this message type
+│   ├─ PayloadError             the data does not fit the model           .errors
+│   ├─ QuotaError               this issuer's share of a store is full    .retry_after
+│   └─ ReplayedError            this very token was here before
+├─ UnavailableError         we could not decide; our fault; retry later   .retry_after
+│   ├─ KeyDirectoryError
+│   └─ StoreError
+├─ HandlerError             the message was good; its handler failed
+├─ SigningError             nothing was signed, nothing was sent          .path
+├─ DeliveryError            sent, and not (known to be) accepted          .outcome .status
+├─ KeyRingError             a key ring that cannot be used, or a change it refuses .wait
+└─ InvalidKeyError          a key or key set that must not be used; also a ValueError
+```
+
+`code` is stable API: one word per way to fail, listed in the reference with what
+to do about it. A peer is shown only `public_code`, never the text of an error.
+No message holds a token, a payload or a secret.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DeliveryOutcome = Literal["sign_anew", "retry", "refused", "dead", "unknown"]
+
+
+class SignedMessageError(Exception):
+    """The base of every error this package raises.
+
+    Attributes:
+        code: one stable word that says what went wrong.
+        hint: a sentence that may help whoever operates this side, or `None`.
+    """
+
+    code: str = "error"
+    hint: str | None
+
+    def __init__(self, message: str = "", *, code: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+        self.hint = hint
+
+    @property
+    def public_code(self) -> str:
+        """The code that a peer may see."""
+        return self.code
+
+
+class VerificationError(SignedMessageError):
+    """The message was refused. It is the sender's fault; retrying the same token is futile."""
+
+    code = "refused"
+
+
+class MalformedTokenError(VerificationError):
+    """The input is not a compact JWS of this profile: shape, base64url, JSON or header."""
+
+    code = "malformed"
+
+
+class TooLargeError(MalformedTokenError):
+    """The input is larger than the configured cap; nothing in it was decoded."""
+
+    code = "too_large"
+
+
+class UnsupportedTokenError(VerificationError):
+    """A well-formed token whose kind, algorithm, header or version is not accepted here."""
+
+    code = "unsupported"
+
+
+class _AuthenticationError(VerificationError):
+    """What a stranger must not be able to tell apart: one public code for all of them."""
+
+    @property
+    def public_code(self) -> str:
+        return "verification_failed"
+
+
+class UnknownIssuerError(_AuthenticationError):
+    """The issuer is not configured as trusted. No I/O was done for it."""
+
+    code = "unknown_issuer"
+
+
+class UnknownKeyError(_AuthenticationError):
+    """The issuer has no usable key of that kid.
+
+    `code` is `unknown_key`, or `key_not_valid` when the key is there but outside its
+    own `nbf`/`exp`, or revoked.
+    """
+
+    code = "unknown_key"
+
+
+class InvalidSignatureError(_AuthenticationError):
+    """The signature does not verify under the issuer's key."""
+
+    code = "invalid_signature"
+
+
+class ClaimError(VerificationError):
+    """A claim of a genuine token breaks a rule.
+
+    `code` is `claim`, `expired`, `not_yet_valid`, `lifetime`, `audience` or `too_late`.
+
+    Attributes:
+        claim: the name of the claim, such as `exp` or `msg.type`.
+        reason: what is wrong with it.
+    """
+
+    code = "claim"
+    claim: str
+    reason: str
+
+    def __init__(
+        self, message: str = "", *, claim: str = "", reason: str = "", code: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message or f"{claim}: {reason}", code=code, hint=hint)
+        self.claim = claim
+        self.reason = reason
+
+
+class NotAllowedError(VerificationError):
+    """The issuer is known and the token genuine, but it may not send this here."""
+
+    code = "not_allowed"
+
+
+class UnknownTypeError(VerificationError):
+    """No handler is registered for this message type, and there is no fallback."""
+
+    code = "unknown_type"
+
+
+class PayloadError(VerificationError):
+    """The data does not fit the model.
+
+    Attributes:
+        errors: pairs of a JSON Pointer (RFC 6901) into the data and what is wrong
+            there; never the values themselves.
+    """
+
+    code = "payload"
+    errors: tuple[tuple[str, str], ...]
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        errors: Sequence[tuple[str, str]] = (),
+        code: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.errors = tuple(errors)
+
+
+class QuotaError(VerificationError):
+    """This issuer's share of a store is full: it sent more than its quota of live ids.
+
+    Attributes:
+        retry_after: seconds after which some of the share will be free again.
+    """
+
+    code = "quota"
+    retry_after: float
+
+    def __init__(
+        self, message: str = "", *, retry_after: float = 60.0, code: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.retry_after = retry_after
+
+
+class ReplayedError(VerificationError):
+    """This very token was accepted before."""
+
+    code = "replayed"
+
+
+class UnavailableError(SignedMessageError):
+    """It could not be decided whether the message is good. Our fault; the handler did not run.
+
+    Attributes:
+        retry_after: seconds after which trying again makes sense.
+    """
+
+    code = "unavailable"
+    retry_after: float
+
+    def __init__(
+        self, message: str = "", *, retry_after: float = 1.0, code: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.retry_after = retry_after
+
+    @property
+    def public_code(self) -> str:
+        return "unavailable"
+
+
+class KeyDirectoryError(UnavailableError):
+    """The issuer's keys could not be read, so nothing is known about this kid."""
+
+    code = "key_unavailable"
+
+
+class StoreError(UnavailableError):
+    """The replay cache cannot answer, is full, or lost what it knew."""
+
+    code = "store_unavailable"
+
+
+class HandlerError(SignedMessageError):
+    """The message was verified, and its handler raised: see `__cause__`."""
+
+    code = "handler_error"
+
+
+class SigningError(SignedMessageError):
+    """The message cannot be signed faithfully. Nothing was signed and nothing was sent.
+
+    Attributes:
+        path: where in the data the fault lies, as a JSON Pointer (RFC 6901), or `""`.
+    """
+
+    code = "signing"
+    path: str
+
+    def __init__(self, message: str = "", *, path: str = "", code: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.path = path
+
+
+class DeliveryError(SignedMessageError):
+    """The message was signed and sent, and is not known to be accepted.
+
+    Attributes:
+        outcome: what the answer means for this message: `sign_anew` (this token is of no
+            more use, the message is); `retry` (later); `refused` (not accepted now: keys
+            or permissions may still be on their way, so retry a bounded number of
+            times); `dead` (the receiver will never take it); `unknown` (no answer: it may
+            or may not have arrived).
+        status: the HTTP status of the answer, or None when there was none.
+        reply_code: the receiver's own error code, or None.
+        retry_after: seconds the receiver asks to wait (1 to 3600), or None.
+        attempts: how many times the message was sent.
+    """
+
+    code = "delivery"
+    outcome: DeliveryOutcome
+    status: int | None
+    reply_code: str | None
+    retry_after: float | None
+    attempts: int
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        outcome: DeliveryOutcome = "unknown",
+        status: int | None = None,
+        reply_code: str | None = None,
+        retry_after: float | None = None,
+        attempts: int = 1,
+        code: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.outcome = outcome
+        self.status = status
+        self.reply_code = reply_code
+        self.retry_after = retry_after
+        self.attempts = attempts
+
+    @property
+    def retryable(self) -> bool:
+        """Whether sending the same message again, signed anew, may succeed."""
+        return self.outcome != "dead"
+
+
+class KeyRingError(SignedMessageError):
+    """A key ring cannot be read or written, or refuses a change; it is as it was before.
+
+    `code` is `key_ring`, or `key_ring_wait` when the same change is safe after `wait` seconds.
+
+    Attributes:
+        wait: in how many seconds the change is safe, or None when no waiting helps.
+    """
+
+    code = "key_ring"
+    wait: float | None
+
+    def __init__(
+        self, message: str = "", *, code: str | None = None, hint: str | None = None, wait: float | None = None
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.wait = wait
+
+
+class InvalidKeyError(SignedMessageError, ValueError):
+    """A key, or a set of keys, that must not be used: weak, private, duplicate or contradictory."""
+
+    code = "invalid_key"
