@@ -1,0 +1,1 @@
+"""Keys: private ones that sign, and directories of public ones that verify."""
