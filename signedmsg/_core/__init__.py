@@ -1,0 +1,1 @@
+"""The protocol as pure functions of data and time."""

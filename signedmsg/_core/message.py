@@ -1,0 +1,138 @@
+"""Parsed -> Authentic -> Message[T]: types that carry proof.
+
+Each stands for checks that were made; nothing but `verify.py` makes one. A handler
+takes a `Message[T]`, so that a forgotten verification, or a forgotten replay check,
+is a type error.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Generic, NamedTuple, NoReturn, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from signedmsg._jose.jws import Compact
+    from signedmsg._jose.strict_json import JSONValue
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Parsed(NamedTuple):
+    """A token of the right shape and kind. **Nothing in it is proven**; `issuer` only finds the key."""
+
+    compact: Compact
+    issuer: str
+
+
+class Content(NamedTuple):
+    """What a token says, apart from the claims that protect it; `time` is exact to `resolution` seconds."""
+
+    id: str
+    type: str
+    time: datetime
+    resolution: float
+    subject: str | None
+    account: str | None
+    data: JSONValue
+    until: int | None
+
+
+class Authentic(NamedTuple):
+    """A token that its issuer really signed, for this audience, valid now. It may be a replay."""
+
+    issuer: str
+    audience: str
+    jti: str
+    issued_at: int
+    expires_at: int
+    content: Content
+    public_claims: Mapping[str, JSONValue]
+    replay_key: bytes
+    keep: float
+    signed_by: float
+
+
+class Message(Generic[T_co]):
+    """A verified message, seen for the first time. It holds no token and cannot be made by hand.
+
+    Attributes:
+        id: the message; the same over all delivery attempts.
+        type: what kind of message it is, such as `invoice.paid`.
+        time: when the sender made the message, in UTC.
+        subject: what it is about, or None.
+        account: whose data it is, where a platform signs for many customers, or None.
+        data: the payload: JSON, or an instance of the model asked for.
+        issuer: who signed it.
+        audience: for whom it was signed: this receiver.
+        jti: the id of this one token; new for each attempt.
+        issued_at: when this token was signed, a NumericDate.
+        expires_at: when this token ends, a NumericDate.
+        claims: the sender's public claims (names are URIs, RFC 7519 §4.2); read-only.
+    """
+
+    __slots__ = (
+        "account",
+        "audience",
+        "claims",
+        "data",
+        "expires_at",
+        "id",
+        "issued_at",
+        "issuer",
+        "jti",
+        "subject",
+        "time",
+        "type",
+    )
+
+    id: str
+    type: str
+    time: datetime
+    subject: str | None
+    account: str | None
+    data: T_co
+    issuer: str
+    audience: str
+    jti: str
+    issued_at: int
+    expires_at: int
+    claims: Mapping[str, JSONValue]
+
+    def __init__(self) -> None:
+        raise TypeError("a Message comes from Receiver.verify, or in tests from signedmsg.testing")
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Message cannot be changed: {name}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a Message cannot be changed: {name}")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Message is proof of a verification made in this process and is not pickled")
+
+    def __repr__(self) -> str:
+        return f"<Message {self.type!r} {self.id!r} from {self.issuer!r}>"
+
+
+def make_message(authentic: Authentic, data: T) -> Message[T]:
+    """Make the message of an authentic token that was just admitted."""
+    message = cast("Message[T]", object.__new__(Message))
+    content = authentic.content
+    put = object.__setattr__
+    put(message, "id", content.id)
+    put(message, "type", content.type)
+    put(message, "time", content.time)
+    put(message, "subject", content.subject)
+    put(message, "account", content.account)
+    put(message, "data", data)
+    put(message, "issuer", authentic.issuer)
+    put(message, "audience", authentic.audience)
+    put(message, "jti", authentic.jti)
+    put(message, "issued_at", authentic.issued_at)
+    put(message, "expires_at", authentic.expires_at)
+    put(message, "claims", MappingProxyType(dict(authentic.public_claims)))
+    return message

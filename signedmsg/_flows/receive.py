@@ -1,0 +1,75 @@
+"""From a token to a message: the order of a verification, over ports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from signedmsg._core.events import Event, MessageAccepted, MessageRefused
+from signedmsg._core.verify import admit, authenticate, authorize, parse
+from signedmsg.errors import ClaimError, SignedMessageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from signedmsg._core.message import Content, Message
+    from signedmsg._core.policy import ReceivePolicy, Trust
+    from signedmsg._jose.jwk import PublicKey
+
+T = TypeVar("T")
+
+
+class ReceivePorts(Protocol):
+    """What a verification needs from the world."""
+
+    def now(self) -> float:
+        """Return the time in Unix seconds."""
+        ...
+
+    def trusted(self, issuer: str) -> Trust:
+        """Return what the issuer may do, without I/O, or raise `UnknownIssuerError`."""
+        ...
+
+    async def find(self, issuer: str, kid: str) -> PublicKey:
+        """Return the issuer's key, or raise `UnknownKeyError` or `KeyDirectoryError`."""
+        ...
+
+    async def add(self, key: bytes, keep: float, *, issuer: str, issued_at: float) -> bool:
+        """See `ReplayCache.add`."""
+        ...
+
+    def notice(self, event: Event, /) -> None:
+        """Tell the observer; it never raises."""
+        ...
+
+
+async def receive(ports: ReceivePorts, policy: ReceivePolicy, token: object, fit: Callable[[Content], T]) -> Message[T]:
+    """Verify a token and return its message; `fit` makes the payload of its content, or refuses it.
+
+    Raises:
+        VerificationError: the token was refused, and no store was written.
+        UnavailableError: the directory or the replay cache could not answer.
+    """
+    issuer: str | None = None
+    proven = False
+    try:
+        parsed = parse(token, policy)
+        issuer = parsed.issuer
+        # 5. A map of configuration decides, so that an unknown issuer causes no I/O.
+        trust = ports.trusted(issuer)
+        # 6. Only ever within the issuer's own keys (RFC 8725 §3.8).
+        key = await ports.find(issuer, parsed.compact.header.kid)
+        now = ports.now()
+        authentic = authenticate(parsed, key, policy, trust, now)
+        proven = True
+        authorize(authentic, policy, trust, now)
+        # 13. Before the replay cache: a receiver that is mended can then accept the retry.
+        data = fit(authentic.content)
+        first_use = await ports.add(authentic.replay_key, authentic.keep, issuer=issuer, issued_at=authentic.signed_by)
+        message = admit(authentic, data, first_use=first_use)
+    except SignedMessageError as error:
+        # The rules of claims but that of `iss`, which found the key, are checked behind the signature.
+        proven = proven or (issuer is not None and isinstance(error, ClaimError))
+        ports.notice(MessageRefused(error=error, issuer=issuer, proven=proven))
+        raise
+    ports.notice(MessageAccepted(issuer=issuer, message_id=message.id, type=message.type))
+    return message
