@@ -1,0 +1,323 @@
+"""Receiver and AsyncReceiver: verify tokens, once each; two faces over one flow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overload
+
+from signedmsg._core.payload import Models, fit
+from signedmsg._core.policy import (
+    DEFAULT_LEEWAY,
+    MAX_LIFETIME,
+    MAX_TOKEN_SIZE,
+    PlainTokens,
+    ReceivePolicy,
+    Trust,
+    check,
+)
+from signedmsg._flows.handle import Outcome, handle
+from signedmsg._flows.receive import receive
+from signedmsg._flows.run import run
+from signedmsg._jose.jwk import PublicKey
+from signedmsg._jose.shown import shown
+from signedmsg.errors import KeyDirectoryError, StoreError, UnavailableError, VerificationError
+from signedmsg.observe import Event, log_event, quietly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from signedmsg._core.message import Content, Message
+    from signedmsg._flows.handle import Route, Routes
+    from signedmsg._flows.ports import AsyncReplayCache, ReplayCache
+    from signedmsg._jose.strict_json import JSONValue
+    from signedmsg.keys.directory import AsyncKeyDirectory, KeyDirectory
+
+_ALL_TIME = 2.0**53
+T = TypeVar("T")
+D = TypeVar("D", bound="KeyDirectory | AsyncKeyDirectory")
+R = TypeVar("R", bound="ReplayCache | AsyncReplayCache")
+
+
+class _Receiver(Generic[D, R]):
+    """What both faces share: the policy, the models, and the checks of a configuration."""
+
+    _accepts: ClassVar[tuple[str, ...]]
+    _instead: ClassVar[str]
+
+    def __init__(
+        self,
+        audience: str,
+        directory: D,
+        replay: R,
+        *,
+        processes: int = 1,
+        leeway: float = DEFAULT_LEEWAY,
+        max_lifetime: int = MAX_LIFETIME,
+        max_size: int = MAX_TOKEN_SIZE,
+        account: str | None = None,
+        tokens: PlainTokens | None = None,
+        clock: Callable[[], float] = time.time,
+        observe: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.policy = ReceivePolicy(audience, leeway, max_lifetime, max_size, account, tokens)
+        self._check_port("directory", directory, "a KeyDirectory", ("find", "trusted"))
+        self._check_port("replay", replay, "a replay cache, such as SQLiteReplayCache", ("add",))
+        check((_problem_of_processes(processes, replay),))
+        self.clock = clock
+        self._models = Models()
+        self.notice = quietly(observe or log_event)
+        self._connect(directory, replay)
+
+    def _connect(self, directory: D, replay: R) -> None:
+        raise NotImplementedError
+
+    def _check_port(self, name: str, port: object, expected: str, methods: tuple[str, ...]) -> None:
+        if isinstance(port, type) or not all(callable(getattr(port, method, None)) for method in methods):
+            raise TypeError(f"{name}: expected {expected}, got {_kind(port)}")
+        waits = getattr(port, "waits", None)
+        if waits not in self._accepts:
+            raise TypeError(
+                f"{name}: {type(port).__name__} {f'says it {waits}' if waits else 'does not say how it waits'}, "
+                f"which does not fit {type(self).__name__}; {self._instead}"
+            )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.policy.audience!r}>"
+
+    def _fit(self, model: type[object] | None) -> Callable[[Content], Any]:
+        if model is None:
+            return _data
+        validator = self._models.of(model)
+        return lambda content: fit(content.data, validator)
+
+
+def _data(content: Content) -> JSONValue:
+    return content.data
+
+
+def _kind(port: object) -> str:
+    return f"the class {port.__name__}" if isinstance(port, type) else type(port).__name__
+
+
+def _problem_of_processes(processes: object, replay: object) -> str | None:
+    if type(processes) is not int or processes < 1:
+        return f"processes: expected a whole number of at least 1, got {shown(processes)}"
+    if processes > 1 and getattr(replay, "shared", None) is not True:
+        return (
+            f"replay: {type(replay).__name__} lives in one process, so each of {processes} processes "
+            "would accept the same token once; use a shared one, such as SQLiteReplayCache"
+        )
+    return None
+
+
+class _FailingAs:
+    """Turn whatever somebody's own directory or cache raises into an outage: fail closed, 503.
+
+    One object serves every call, since it keeps nothing between them.
+    """
+
+    __slots__ = ("_kind",)
+
+    def __init__(self, kind: type[UnavailableError]) -> None:
+        self._kind = kind
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, (VerificationError, UnavailableError)):
+            raise self._kind(f"it raised {type(error).__name__}") from error
+
+
+def _of_type(kind: type[T], value: object) -> T:
+    if not isinstance(value, kind):
+        raise TypeError(f"expected a {kind.__name__}")
+    return value
+
+
+_DIRECTORY = _FailingAs(KeyDirectoryError)
+_STORE = _FailingAs(StoreError)
+
+
+class _Ports:
+    def __init__(self, receiver: _Receiver[Any, Any], directory: KeyDirectory | AsyncKeyDirectory) -> None:
+        self._clock = receiver.clock
+        self.notice = receiver.notice
+        self._trusted = directory.trusted
+
+    def now(self) -> float:
+        now = self._clock()
+        # NaN is neither before nor after anything, so it would let every token pass for a valid one.
+        if not -_ALL_TIME < now < _ALL_TIME:
+            raise UnavailableError("the receiver's clock does not say what time it is")
+        return now
+
+    def trusted(self, issuer: str) -> Trust:
+        with _DIRECTORY:
+            return _of_type(Trust, self._trusted(issuer))
+
+
+class _BlockingPorts(_Ports):
+    """Ports that answer at once; the flow never suspends on them."""
+
+    def __init__(self, receiver: _Receiver[Any, Any], directory: KeyDirectory, replay: ReplayCache) -> None:
+        super().__init__(receiver, directory)
+        self._find = directory.find
+        self._add = replay.add
+
+    async def find(self, issuer: str, kid: str) -> PublicKey:
+        with _DIRECTORY:
+            return _of_type(PublicKey, self._find(issuer, kid))
+
+    async def add(self, key: bytes, keep: float, *, issuer: str, issued_at: float) -> bool:
+        with _STORE:
+            return self._add(key, keep, issuer=issuer, issued_at=issued_at)
+
+    def check_route(self, route: Route) -> None:
+        if route.suspends:
+            raise TypeError("an async handler under a blocking receiver would never be awaited")
+
+    async def call(self, route: Route, message: Message[object]) -> None:
+        _refuse_unfinished(route.handler(message), "a blocking receiver cannot await")
+
+
+def _refuse_unfinished(result: object, who: str) -> None:
+    """Refuse what a lambda around an async or a generator function returns: called done, the message would be lost."""
+    kind = type(result).__name__
+    if isinstance(result, Coroutine):
+        cast("Coroutine[object, object, object]", result).close()
+    if isinstance(result, (Awaitable, Generator, AsyncGenerator)):
+        raise TypeError(f"the handler returned a {kind}, which {who}")
+
+
+class Receiver(_Receiver["KeyDirectory", "ReplayCache"]):
+    """Verifies messages for one audience; blocking, and safe to use from many threads.
+
+    Args:
+        audience: this endpoint's own URL without query, or any other name agreed on: the
+            `aud` that tokens must carry. Taken from configuration, never from a request.
+        directory: who is trusted, with which keys, to send what.
+        replay: where the ids of accepted tokens are kept, so that each is accepted once.
+            There is no default: `SQLiteReplayCache` serves all processes of a host,
+            `MemoryReplayCache` one process.
+        processes: how many processes share this audience; with more than one a
+            process-local replay cache is refused.
+        leeway: how far clocks may differ, in seconds, at most 60.
+        max_lifetime: the longest `exp - iat` accepted, in seconds, at most 300.
+        max_size: the largest token read, in bytes; checked before any decoding.
+        account: the account whose messages this endpoint takes, where the issuer is a
+            platform that signs for many customers. Set it wherever that is so: else one
+            customer can have another's messages sent here.
+        tokens: accept JWTs of a plainer shape instead of envelopes.
+        clock: the time in Unix seconds.
+        observe: called with each event; by default they are logged.
+
+    Raises:
+        TypeError, ValueError: the configuration is wrong.
+    """
+
+    _accepts = ("never", "blocks")
+    _instead = "use the blocking KeyDirectory and replay cache, or an AsyncReceiver"
+
+    def _connect(self, directory: KeyDirectory, replay: ReplayCache) -> None:
+        self._ports = _BlockingPorts(self, directory, replay)
+
+    @overload
+    def verify(self, token: str | bytes) -> Message[JSONValue]: ...
+    @overload
+    def verify(self, token: str | bytes, model: type[T]) -> Message[T]: ...
+    def verify(self, token: str | bytes, model: type[Any] | None = None) -> Message[Any]:
+        """Verify a token, record its id, and return its message.
+
+        Whatever is passed as the token, only the errors below are raised. Refused tokens
+        leave the replay cache as it was.
+
+        Args:
+            token: the compact token: the body of a request, or what a queue delivered.
+            model: a pydantic model, or any type pydantic validates, for `Message.data`.
+
+        Raises:
+            VerificationError: it was refused; `code` says why.
+            UnavailableError: the directory or the replay cache cannot answer now.
+        """
+        return run(receive(self._ports, self.policy, token, self._fit(model)))
+
+    def handle(self, token: str | bytes, router: Routes) -> Outcome:
+        """Verify a token and run the handler of its message: what a door or a queue's consumer calls.
+
+        Raises:
+            VerificationError, UnavailableError: the handler did not run.
+            HandlerError: it raised; the cause is attached.
+        """
+        return run(handle(self._ports, self.policy, router, token))
+
+
+class _AsyncPorts(_Ports):
+    """Ports that suspend, or that only touch memory."""
+
+    def __init__(
+        self,
+        receiver: _Receiver[Any, Any],
+        directory: AsyncKeyDirectory | KeyDirectory,
+        replay: AsyncReplayCache | ReplayCache,
+    ) -> None:
+        super().__init__(receiver, directory)
+        self._directory = directory
+        self._replay = replay
+
+    async def find(self, issuer: str, kid: str) -> PublicKey:
+        with _DIRECTORY:
+            if self._directory.waits == "suspends":
+                return _of_type(PublicKey, await self._directory.find(issuer, kid))
+            return _of_type(PublicKey, self._directory.find(issuer, kid))
+
+    async def add(self, key: bytes, keep: float, *, issuer: str, issued_at: float) -> bool:
+        with _STORE:
+            if self._replay.waits == "suspends":
+                return await self._replay.add(key, keep, issuer=issuer, issued_at=issued_at)
+            return self._replay.add(key, keep, issuer=issuer, issued_at=issued_at)
+
+    def check_route(self, route: Route) -> None:
+        """Both colours of handler fit."""
+
+    async def call(self, route: Route, message: Message[object]) -> None:
+        if route.suspends:
+            await cast("Awaitable[object]", route.handler(message))
+        else:
+            # A plain function may block, so it runs beside the event loop (asyncio and trio).
+            from anyio.to_thread import run_sync
+
+            result = await run_sync(route.handler, message)
+            if isinstance(result, Coroutine):
+                await cast("Coroutine[object, object, object]", result)
+            else:
+                # A future was made in the worker thread, where no event loop runs to finish it.
+                _refuse_unfinished(result, "nobody would await")
+
+
+class AsyncReceiver(_Receiver["AsyncKeyDirectory | KeyDirectory", "AsyncReplayCache | ReplayCache"]):
+    """The async twin of `Receiver`, for asyncio and trio; see there for the arguments.
+
+    The directory and the replay cache must not block the event loop: `AsyncKeyDirectory`
+    and `AsyncSQLiteReplayCache` suspend, a `KeyDirectory` of fixed sets and a
+    `MemoryReplayCache` never wait. Plain handler functions run in a worker thread.
+    """
+
+    _accepts = ("never", "suspends")
+    _instead = "use AsyncKeyDirectory and AsyncSQLiteReplayCache"
+
+    def _connect(self, directory: AsyncKeyDirectory | KeyDirectory, replay: AsyncReplayCache | ReplayCache) -> None:
+        self._ports = _AsyncPorts(self, directory, replay)
+
+    @overload
+    async def verify(self, token: str | bytes) -> Message[JSONValue]: ...
+    @overload
+    async def verify(self, token: str | bytes, model: type[T]) -> Message[T]: ...
+    async def verify(self, token: str | bytes, model: type[Any] | None = None) -> Message[Any]:
+        """See `Receiver.verify`."""
+        return await receive(self._ports, self.policy, token, self._fit(model))
+
+    async def handle(self, token: str | bytes, router: Routes) -> Outcome:
+        """See `Receiver.handle`."""
+        return await handle(self._ports, self.policy, router, token)
