@@ -13,6 +13,7 @@ import sqlite3
 import sys
 import threading
 import time
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -74,6 +75,7 @@ class ReplayFile:
         self._torn = False
         self._birth_ids: list[bytes] = []
         self._parent: ReplayFile | None = None
+        self._last_resort: weakref.finalize[..., ReplayFile] | None = None
 
     def in_this_process(self) -> ReplayFile:
         """Return a twin for a forked child, with a lock and a connection of its own."""
@@ -111,12 +113,6 @@ class ReplayFile:
             self._connection.close()
             self._connection = None
 
-    def __del__(self) -> None:
-        # Most caches live as long as their process and nobody closes them; sqlite3 would warn
-        # of that from Python 3.13 on. An inherited connection is the parent's to close.
-        if self._connection is not None and self.pid == os.getpid():
-            self._connection.close()
-
     def _open(self) -> sqlite3.Connection:
         with _directory_lock(Path(self.path).parent, self._timeout):
             self._make_way()
@@ -134,6 +130,11 @@ class ReplayFile:
         if self._connection is not None:
             self._connection.close()
         self._connection, self._identity = connection, identity
+        if self._last_resort is not None:
+            self._last_resort.detach()
+        # Most caches live as long as their process and nobody closes them, of which sqlite3 warns
+        # from Python 3.13 on. Not `__del__`: in a cycle that runs after the connection's own.
+        self._last_resort = weakref.finalize(self, _close_in, self.pid, connection)
         self._log_identity, self._torn = _identity(self.path + "-wal"), False
         return connection
 
@@ -165,6 +166,12 @@ class ReplayFile:
         self._birth_ids.append(birth_id)
         # What this process saw get lost may hold tokens whose senders' clocks were fast.
         self.birth = birth if birth_id == self._birth_ids[0] else birth + self._leeway
+
+
+def _close_in(pid: int, connection: sqlite3.Connection) -> None:
+    # An inherited connection is the parent's to close.
+    if pid == os.getpid():
+        connection.close()
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -238,9 +238,11 @@ import gc, sys, warnings
 from signedmsg import SQLiteReplayCache
 warnings.simplefilter("error")
 sys.unraisablehook = lambda one: print("unraisable", one.exc_value)
-cache = SQLiteReplayCache(sys.argv[1])
-del cache
+cycle = {"cache": SQLiteReplayCache(sys.argv[1])}
+cycle["cycle"] = cycle
+del cycle
 gc.collect()
+cache = SQLiteReplayCache(sys.argv[1])
 print("done")
 """
     assert run_python(script, str(tmp_path / "replay.db")) == ["done"]
