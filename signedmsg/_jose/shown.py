@@ -22,4 +22,4 @@ def shown(value: object) -> str:
 
 def is_secret(text: str) -> bool:
     """Say whether a text looks like a key itself: a PEM, a JWK, or anything of several lines."""
-    return "\n" in text or "-----BEGIN" in text or text.lstrip().startswith('{"')
+    return "\n" in text or "-----BEGIN" in text or text.lstrip().startswith("{")
