@@ -63,6 +63,7 @@ class IssuerKeys:
         self._budget = Budget(freshness)
         self._absent = Absent()
         self._reads = 0
+        self._began = -math.inf
         self._told: set[str] = set()
 
     @classmethod
@@ -84,6 +85,18 @@ class IssuerKeys:
         known = self._known
         # A clock that stepped back makes an age negative; then nobody knows how old the set is.
         return known is not None and not 0 <= now - known.read_at < known.refresh_after and not self._backoff.left(now)
+
+    def outlived(self, _kid: str | None, now: float, *, busy: bool) -> bool:
+        """Say whether the set outlived its soft lifetime because nobody asked, and not because a source fails.
+
+        Then even a known key waits for one read: or else the first message after a quiet
+        hour would be accepted though its key was revoked meanwhile. While reads fail, or
+        one that began in time is still under way (`busy`), nobody waits.
+        """
+        known = self._known
+        if known is None or now - known.read_at <= known.soft or self._backoff.failures:
+            return False
+        return not (busy and 0 <= self._began - known.read_at <= known.soft)
 
     def usable(self, now: float) -> bool:
         """Say whether what is known is not too old to be used."""
@@ -135,6 +148,7 @@ class IssuerKeys:
 
     def begin(self, kid: str | None, now: float) -> None:
         """Note that a read begins, for this kid if for any."""
+        self._began = now
         if kid is not None and self.usable(now):
             self._budget.spend(now)
 

@@ -53,6 +53,11 @@ class RepositoryKeys:
         keys = self._held.get(kid or "")
         return keys is not None and keys.due(kid, now)
 
+    def outlived(self, kid: str | None, now: float, *, busy: bool) -> bool:
+        """See `IssuerKeys.outlived`."""
+        keys = self._held.get(kid or "")
+        return keys is not None and keys.outlived(kid, now, busy=busy)
+
     def usable(self, now: float) -> bool:
         """See `IssuerKeys.usable`."""
         return any(keys.usable(now) for keys in self._held.values())
@@ -110,6 +115,9 @@ class RepositoryKeys:
 
     def begin(self, kid: str | None, now: float) -> None:
         """See `IssuerKeys.begin`."""
+        keys = self._held.get(kid or "")
+        if keys is not None:
+            keys.begin(None, now)
         if kid not in self._held:
             self._budget.spend(now)
 

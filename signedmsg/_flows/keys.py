@@ -87,14 +87,20 @@ def refuse_revoked(sources: Sequence[tuple[KeyPorts, Keys]], kid: str) -> None:
 
 
 async def _recall(ports: KeyPorts, keys: Keys, kid: str) -> PublicKey | None:
-    """Return a key that is known, without waiting for anybody; see to it that what is known is read again in time."""
+    """Return a key that is known, and see to it that what is known is read again in time.
+
+    Nobody waits for that, unless the set outlived its soft lifetime while nobody asked.
+    """
     now = ports.now()
     found = keys.known(kid, now)
     if found is None or not keys.due(kid, now):
         return found
     if not keys.inline:
-        ports.start(lambda: read_ahead(ports, keys, kid))
-        return found
+        if not keys.outlived(kid, now, busy=ports.busy()):
+            ports.start(lambda: read_ahead(ports, keys, kid))
+            return found
+        await _read_in_turn(ports, keys, _part(keys, kid), lambda: keys.outlived(kid, ports.now(), busy=False))
+        return keys.known(kid, ports.now())
     if ports.busy():
         return found
     await _read_in_turn(ports, keys, None, lambda: keys.due(kid, ports.now()))
@@ -119,8 +125,12 @@ async def _search(ports: KeyPorts, keys: Keys, kid: str) -> PublicKey:
 
 async def read_ahead(ports: KeyPorts, keys: Keys, kid: str) -> None:
     """Read again what grows old, before anybody has to wait for it."""
-    whole = keys.held() == (None,)
-    await _read_in_turn(ports, keys, None if whole else kid, lambda: keys.due(kid, ports.now()))
+    await _read_in_turn(ports, keys, _part(keys, kid), lambda: keys.due(kid, ports.now()))
+
+
+def _part(keys: Keys, kid: str) -> str | None:
+    """Return what to read of a source to know this kid again: None, the whole, but of a repository the kid alone."""
+    return None if keys.held() == (None,) else kid
 
 
 async def refresh(sources: Sequence[tuple[KeyPorts, Keys]]) -> None:

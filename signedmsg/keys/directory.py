@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class KeyDirectory(Issuers[BlockingPorts]):
     """Trusted issuers and their keys, for blocking callers; safe to use from many threads, and after a fork.
 
-    A key that is known is returned without waiting. What grows old is read again in the
+    A key that is known is returned without waiting, unless nobody asked for longer than its
+    set was fresh: then one read comes first. What grows old is read again in the
     background, in a daemon thread that ends with the read; an unknown kid may cause a read
     that its caller waits for, as often as `freshness` allows.
 

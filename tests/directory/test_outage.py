@@ -49,14 +49,26 @@ async def test_known_kid_is_answered_at_once_while_a_read_hangs(stage: Stage) ->
 
 
 @every_face
+async def test_key_removed_in_a_quiet_hour_is_refused_on_its_first_message(stage: Stage) -> None:
+    await stage.warm()
+    stage.serve(good(document(B)))
+    stage.clock.advance(3000)
+    assert not await stage.usable(A)
+    assert await stage.usable(B)
+
+
+@every_face
 async def test_known_kid_waits_for_no_read_when_the_set_is_due(stage: Stage) -> None:
     await stage.warm()
     gate = Gate()
     stage.serve(gate.before(good(document(A))))
-    stage.clock.advance(301)
+    stage.clock.advance(250)
     began = time.perf_counter()
     assert [await stage.usable(A) for _ in range(20)] == [True] * 20
     await stage.until(gate.reached.is_set)
+    assert await stage.usable(A)
+    # The read that hangs began in time, so nobody waits for it either once the lifetime is over.
+    stage.clock.advance(60)
     assert await stage.usable(A)
     took = time.perf_counter() - began
     gate.open()

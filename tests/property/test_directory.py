@@ -28,6 +28,7 @@ class Directory(RuleBasedStateMachine):
         self.read_at: float | None = None
         self.held: set[int] = set()
         self.ever_revoked: set[int] = set()
+        self.failing = False
         self._serve()
 
     def _serve(self) -> None:
@@ -67,7 +68,10 @@ class Directory(RuleBasedStateMachine):
         self.world.time += seconds
 
     def _note(self, reads: int) -> None:
-        if len(self.world.reads) > reads and self.up:
+        if len(self.world.reads) == reads:
+            return
+        self.failing = not self.up
+        if self.up:
             self.read_at = self.world.reads[-1]
             self.held = set(self.published)
             self.ever_revoked |= self.revoked
@@ -77,10 +81,17 @@ class Directory(RuleBasedStateMachine):
         reads, waited = len(self.world.reads), self.world.waited
         usable = self.read_at is not None and self.world.time - self.read_at <= SOFT + HARD
         known = usable and number in self.held - self.ever_revoked
+        # A set that nobody asked for in its soft lifetime is read once before it serves on.
+        outlived = known and not self.failing and self.read_at is not None and self.world.time - self.read_at > SOFT
         found = self.world.find(KEYS[number].kid)
-        if known:
+        if known and not outlived:
             assert found == "found"
             assert self.world.waited == waited
+        if outlived:
+            assert len(self.world.reads) == reads + 1
+            assert self.world.waited <= waited + 5
+            known = not self.up
+            assert found == "found" or self.up
         self._note(reads)
         if number in self.ever_revoked and not known:
             assert found == "key_not_valid"
