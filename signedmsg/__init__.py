@@ -9,24 +9,32 @@ from signedmsg._core.health import IssuerHealth, KeySnapshot
 from signedmsg._core.message import Message
 from signedmsg._core.policy import PlainTokens
 from signedmsg._flows.handle import Outcome
-from signedmsg._flows.ports import AsyncReplayCache, AsyncSigner, ReplayCache, Signer
+from signedmsg._flows.ports import AsyncInbox, AsyncReplayCache, AsyncSigner, Inbox, ReplayCache, Signer
 from signedmsg._flows.send import Sent
+from signedmsg._inboxes import AsyncLease, Lease
 from signedmsg._jose.jwk import PublicKey
 from signedmsg._jose.jwks import JWKSet
 from signedmsg._jose.strict_json import JSONValue
 from signedmsg.errors import (
     ClaimError,
+    ConflictError,
+    DeferredError,
     DeliveryError,
     HandlerError,
+    InProgressError,
     InvalidKeyError,
     InvalidSignatureError,
     KeyDirectoryError,
     KeyRingError,
+    LeaseLostError,
     MalformedTokenError,
     NotAllowedError,
     PayloadError,
     QuotaError,
+    Reject,
+    RejectedError,
     ReplayedError,
+    RetryLater,
     SignedMessageError,
     SigningError,
     StoreError,
@@ -48,24 +56,35 @@ from signedmsg.receiver import AsyncReceiver, Receiver
 from signedmsg.router import Router
 from signedmsg.sender import AsyncSender, MessageOptions, Sender
 from signedmsg.stores.memory import MemoryReplayCache
+from signedmsg.stores.memory_inbox import MemoryInbox
+from signedmsg.worker import AsyncWorker, Worker
 
 if TYPE_CHECKING:
     from signedmsg.stores.sqlite import AsyncSQLiteReplayCache, SQLiteReplayCache
+    from signedmsg.stores.sqlite_inbox import AsyncSQLiteInbox, SQLiteInbox
 
 __all__ = [
     "ASAPRepository",
+    "AsyncInbox",
     "AsyncKeyDirectory",
+    "AsyncLease",
     "AsyncReceiver",
     "AsyncReplayCache",
+    "AsyncSQLiteInbox",
     "AsyncSQLiteReplayCache",
     "AsyncSender",
     "AsyncSigner",
+    "AsyncWorker",
     "Chain",
     "ClaimError",
+    "ConflictError",
+    "DeferredError",
     "DeliveryError",
     "DirectoryDocument",
     "Freshness",
     "HandlerError",
+    "InProgressError",
+    "Inbox",
     "InvalidKeyError",
     "InvalidSignatureError",
     "Issuer",
@@ -77,7 +96,10 @@ __all__ = [
     "KeyRing",
     "KeyRingError",
     "KeySnapshot",
+    "Lease",
+    "LeaseLostError",
     "MalformedTokenError",
+    "MemoryInbox",
     "MemoryReplayCache",
     "Message",
     "MessageOptions",
@@ -89,10 +111,14 @@ __all__ = [
     "PublicKey",
     "QuotaError",
     "Receiver",
+    "Reject",
+    "RejectedError",
     "ReplayCache",
     "ReplayedError",
+    "RetryLater",
     "RingKey",
     "Router",
+    "SQLiteInbox",
     "SQLiteReplayCache",
     "Sender",
     "Sent",
@@ -108,13 +134,22 @@ __all__ = [
     "UnknownTypeError",
     "UnsupportedTokenError",
     "VerificationError",
+    "Worker",
 ]
 
 
-def __getattr__(name: str) -> object:
-    # sqlite3 is loaded only by those who use it.
-    if name in ("AsyncSQLiteReplayCache", "SQLiteReplayCache"):
-        from signedmsg.stores import sqlite
+# sqlite3 is loaded only by those who use it.
+_LAZY = {
+    "AsyncSQLiteInbox": "signedmsg.stores.sqlite_inbox",
+    "AsyncSQLiteReplayCache": "signedmsg.stores.sqlite",
+    "SQLiteInbox": "signedmsg.stores.sqlite_inbox",
+    "SQLiteReplayCache": "signedmsg.stores.sqlite",
+}
 
-        return getattr(sqlite, name)
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

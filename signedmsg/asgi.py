@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from signedmsg._core.answers import ACCEPTED, Answer, answer_code, answer_error
+from signedmsg._core.answers import Answer, answer_code, answer_error, answer_outcome
 from signedmsg._core.envelope_request import parse_content_length, refuse_request
 from signedmsg.errors import SignedMessageError
 from signedmsg.keys.publish import DirectoryDocument
 from signedmsg.keys.ring import KeyRing
 from signedmsg.receiver import AsyncReceiver
-from signedmsg.router import Router
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
+
+    from signedmsg.router import Router
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -37,8 +38,7 @@ class Endpoint:
     def __init__(self, receiver: AsyncReceiver, router: Router) -> None:
         if not isinstance(receiver, AsyncReceiver):
             raise TypeError(f"receiver: an ASGI endpoint needs an AsyncReceiver, got {type(receiver).__name__}")
-        if not isinstance(router, Router):
-            raise TypeError(f"router: expected a Router, got {type(router).__name__}")
+        receiver.check_router(router)
         self._receiver = receiver
         self._router = router
 
@@ -73,10 +73,10 @@ class Endpoint:
         if not body:
             return answer_code("credentials_missing")
         try:
-            await self._receiver.handle(body, self._router)
+            outcome = await self._receiver.handle(body, self._router)
         except SignedMessageError as error:
             return answer_error(error, self._receiver.clock())
-        return ACCEPTED
+        return answer_outcome(outcome.status, duplicate=outcome.duplicate)
 
 
 class PublishedKeys:

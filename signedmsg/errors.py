@@ -14,16 +14,24 @@ SignedMessageError
 │   ├─ UnknownTypeError         no handler for this message type
 │   ├─ PayloadError             the data does not fit the model           .errors
 │   ├─ QuotaError               this issuer's share of a store is full    .retry_after
+│   ├─ ConflictError            the message id stands for other content here
+│   ├─ RejectedError            a handler rejected the message for good   .reason
 │   └─ ReplayedError            this very token was here before
 ├─ UnavailableError         we could not decide; our fault; retry later   .retry_after
 │   ├─ KeyDirectoryError
-│   └─ StoreError
+│   ├─ StoreError
+│   ├─ InProgressError          the same message is being handled now
+│   ├─ DeferredError            the handler asked to be given it later
+│   └─ LeaseLostError           the lease was over: another holder may have the message
 ├─ HandlerError             the message was good; its handler failed
 ├─ SigningError             nothing was signed, nothing was sent          .path
 ├─ DeliveryError            sent, and not (known to be) accepted          .outcome .status
 ├─ KeyRingError             a key ring that cannot be used, or a change it refuses .wait
 └─ InvalidKeyError          a key or key set that must not be used; also a ValueError
 ```
+
+A handler raises `Reject` or `RetryLater` to say what is to become of a message; these two
+are no errors of the package, and nothing else ever raises them.
 
 `code` is stable API: one word per way to fail, listed in the reference with what
 to do about it. A peer is shown only `public_code`, never the text of an error.
@@ -32,10 +40,13 @@ No message holds a token, a payload or a secret.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_REASON = re.compile(r"[a-z0-9_.-]{1,64}", re.ASCII)
 
 DeliveryOutcome = Literal["sign_anew", "retry", "refused", "dead", "unknown"]
 
@@ -197,6 +208,29 @@ class ReplayedError(VerificationError):
     code = "replayed"
 
 
+class ConflictError(VerificationError):
+    """The inbox knows this message id with other content: it was used twice."""
+
+    code = "message_id_conflict"
+
+
+class RejectedError(VerificationError):
+    """A handler rejected the message for good, now or when it came first.
+
+    Attributes:
+        reason: the word that the handler gave to `Reject`; the sender is told.
+    """
+
+    code = "rejected"
+    reason: str
+
+    def __init__(
+        self, message: str = "", *, reason: str = "rejected", code: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.reason = reason
+
+
 class UnavailableError(SignedMessageError):
     """It could not be decided whether the message is good. Our fault; the handler did not run.
 
@@ -228,6 +262,36 @@ class StoreError(UnavailableError):
     """The replay cache cannot answer, is full, or lost what it knew."""
 
     code = "store_unavailable"
+
+
+class InProgressError(UnavailableError):
+    """The same message is being handled now, by another process or thread."""
+
+    code = "in_progress"
+
+    @property
+    def public_code(self) -> str:
+        return "in_progress"
+
+
+class DeferredError(UnavailableError):
+    """The handler raised `RetryLater`: the message is good and is to be sent again later."""
+
+    code = "deferred"
+
+    @property
+    def public_code(self) -> str:
+        return "deferred"
+
+
+class LeaseLostError(UnavailableError):
+    """The lease was over before the work was: another holder may have the message by now."""
+
+    code = "lease_lost"
+
+    @property
+    def public_code(self) -> str:
+        return "in_progress"
 
 
 class HandlerError(SignedMessageError):
@@ -321,3 +385,27 @@ class InvalidKeyError(SignedMessageError, ValueError):
     """A key, or a set of keys, that must not be used: weak, private, duplicate or contradictory."""
 
     code = "invalid_key"
+
+
+class Reject(Exception):  # noqa: N818 - what a handler says, not what went wrong here
+    """Raised by a handler: this message can never be processed; the sender is told not to try again.
+
+    Args:
+        reason: one word for why, told to the sender and kept: 1 to 64 characters of `[a-z0-9_.-]`.
+    """
+
+    def __init__(self, reason: str = "rejected") -> None:
+        if not isinstance(reason, str) or not _REASON.fullmatch(reason):
+            raise ValueError("reason: expected 1 to 64 characters of [a-z0-9_.-]")
+        super().__init__(reason)
+        self.reason = reason
+
+
+class RetryLater(Exception):  # noqa: N818 - likewise
+    """Raised by a handler: not now; the sender, or the queue, is to try again after so many seconds (at least 1)."""
+
+    def __init__(self, seconds: float = 60.0) -> None:
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 1 <= seconds <= 86_400:
+            raise ValueError("seconds: expected 1 to 86400")
+        super().__init__(f"{seconds:g} s")
+        self.seconds = float(seconds)

@@ -15,11 +15,19 @@ from signedmsg._core.events import (
     DirectoryStale,
     Event,
     FloodSuppressed,
+    HandlerDeferred,
     HandlerFailed,
+    HandlerRejected,
+    InboxEvent,
     MessageAccepted,
+    MessageBuried,
+    MessageDuplicate,
+    MessageHandled,
+    MessageQueued,
     MessageRefused,
+    WorkerFailed,
 )
-from signedmsg.errors import PayloadError, SignedMessageError, UnavailableError
+from signedmsg.errors import DeferredError, InProgressError, PayloadError, SignedMessageError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +44,17 @@ __all__ = [
     "DirectoryStale",
     "Event",
     "FloodSuppressed",
+    "HandlerDeferred",
     "HandlerFailed",
+    "HandlerRejected",
+    "InboxEvent",
     "MessageAccepted",
+    "MessageBuried",
+    "MessageDuplicate",
+    "MessageHandled",
+    "MessageQueued",
     "MessageRefused",
+    "WorkerFailed",
     "log_event",
     "quietly",
 ]
@@ -49,14 +65,50 @@ def log_event(event: Event) -> None:
     match event:
         case MessageAccepted():
             logger.debug("accepted %s %r from %s", event.type, event.message_id, event.issuer)
+        case MessageRefused(error=InProgressError() | DeferredError()):
+            logger.info("not now (%s)%s", event.error.code, _who(event))
         case MessageRefused(error=UnavailableError() as error):
             logger.error("undecided (%s): %s", error.code, error)
         case MessageRefused():
             logger.info("refused (%s)%s: %s", event.error.code, _who(event), _why(event.error))
         case HandlerFailed():
             logger.error("handler of %s failed on %r", event.type, event.message_id, exc_info=event.error)
+        case (
+            HandlerRejected()
+            | HandlerDeferred()
+            | MessageDuplicate()
+            | MessageQueued()
+            | MessageHandled()
+            | MessageBuried()
+            | WorkerFailed()
+        ):
+            _log_inbox(event)
         case _:
             _log_directory(event)
+
+
+def _log_inbox(event: InboxEvent) -> None:
+    match event:
+        case HandlerRejected():
+            logger.warning("handler of %s rejected %r: %s", event.type, event.message_id, event.reason)
+        case HandlerDeferred():
+            logger.info("handler of %s wants %r again in %.0f s", event.type, event.message_id, event.seconds)
+        case MessageDuplicate():
+            logger.debug("%s %r from %s was handled before", event.type, event.message_id, event.issuer)
+        case MessageQueued():
+            logger.debug("queued %s %r from %s", event.type, event.message_id, event.issuer)
+        case MessageHandled():
+            logger.debug("handled %s %r, attempt %d", event.type, event.message_id, event.attempt)
+        case MessageBuried():
+            logger.error(
+                "gave up on %r from %s at attempt %d: %s",
+                event.message_id,
+                event.issuer,
+                event.attempts,
+                event.reason,
+            )
+        case WorkerFailed():
+            logger.error("worker: %s", event.error)
 
 
 def _log_directory(event: DirectoryEvent) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from signedmsg._core.payload import Models, fit
 from signedmsg._core.policy import (
@@ -16,19 +15,21 @@ from signedmsg._core.policy import (
     Trust,
     check,
 )
+from signedmsg._failing import DIRECTORY, STORE
 from signedmsg._flows.handle import Outcome, handle
 from signedmsg._flows.receive import receive
 from signedmsg._flows.run import run
+from signedmsg._inboxes import AsyncCalls, BlockingCalls
 from signedmsg._jose.jwk import PublicKey
 from signedmsg._jose.shown import shown
-from signedmsg.errors import KeyDirectoryError, StoreError, UnavailableError, VerificationError
+from signedmsg.errors import UnavailableError
 from signedmsg.observe import Event, log_event, quietly
+from signedmsg.router import Router
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from signedmsg._core.message import Content, Message
-    from signedmsg._flows.handle import Route, Routes
     from signedmsg._flows.ports import AsyncReplayCache, ReplayCache
     from signedmsg._jose.strict_json import JSONValue
     from signedmsg.keys.directory import AsyncKeyDirectory, KeyDirectory
@@ -65,6 +66,8 @@ class _Receiver(Generic[D, R]):
         self._check_port("replay", replay, "a replay cache, such as SQLiteReplayCache", ("add",))
         check((_problem_of_processes(processes, replay),))
         self.clock = clock
+        self._processes = processes
+        self._router: Router | None = None
         self._models = Models()
         self.notice = quietly(observe or log_event)
         self._connect(directory, replay)
@@ -81,6 +84,31 @@ class _Receiver(Generic[D, R]):
                 f"{name}: {type(port).__name__} {f'says it {waits}' if waits else 'does not say how it waits'}, "
                 f"which does not fit {type(self).__name__}; {self._instead}"
             )
+
+    def check_router(self, router: Router) -> None:
+        """Raise TypeError or ValueError when the router does not fit; a door asks when it is built."""
+        if not isinstance(router, Router):
+            raise TypeError(f"router: expected a Router, got {type(router).__name__}")
+        self._check_colour(router)
+        if self._processes > 1 and router.inbox is not None and router.inbox.shared is not True:
+            raise ValueError(
+                f"inbox: {type(router.inbox).__name__} lives in one process, so each of {self._processes} processes "
+                "would run the same message once; use a shared one, such as SQLiteInbox"
+            )
+
+    def _check_colour(self, router: Router) -> None:
+        raise NotImplementedError
+
+    def _check_call(self, router: Router, received_at: float | None) -> None:
+        if router is not self._router:
+            self.check_router(router)
+            self._router = router
+        if received_at is None:
+            return
+        if router.processing is None:
+            raise TypeError("received_at: needs a router with an inbox, which tells a message from its copies")
+        if not 0 < received_at <= self.clock() + self.policy.leeway:
+            raise ValueError("received_at: expected Unix seconds in the past")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.policy.audience!r}>"
@@ -111,33 +139,10 @@ def _problem_of_processes(processes: object, replay: object) -> str | None:
     return None
 
 
-class _FailingAs:
-    """Turn whatever somebody's own directory or cache raises into an outage: fail closed, 503.
-
-    One object serves every call, since it keeps nothing between them.
-    """
-
-    __slots__ = ("_kind",)
-
-    def __init__(self, kind: type[UnavailableError]) -> None:
-        self._kind = kind
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, (VerificationError, UnavailableError)):
-            raise self._kind(f"it raised {type(error).__name__}") from error
-
-
 def _of_type(kind: type[T], value: object) -> T:
     if not isinstance(value, kind):
         raise TypeError(f"expected a {kind.__name__}")
     return value
-
-
-_DIRECTORY = _FailingAs(KeyDirectoryError)
-_STORE = _FailingAs(StoreError)
 
 
 class _Ports:
@@ -154,11 +159,11 @@ class _Ports:
         return now
 
     def trusted(self, issuer: str) -> Trust:
-        with _DIRECTORY:
+        with DIRECTORY:
             return _of_type(Trust, self._trusted(issuer))
 
 
-class _BlockingPorts(_Ports):
+class _BlockingPorts(_Ports, BlockingCalls):
     """Ports that answer at once; the flow never suspends on them."""
 
     def __init__(self, receiver: _Receiver[Any, Any], directory: KeyDirectory, replay: ReplayCache) -> None:
@@ -167,28 +172,12 @@ class _BlockingPorts(_Ports):
         self._add = replay.add
 
     async def find(self, issuer: str, kid: str) -> PublicKey:
-        with _DIRECTORY:
+        with DIRECTORY:
             return _of_type(PublicKey, self._find(issuer, kid))
 
     async def add(self, key: bytes, keep: float, *, issuer: str, issued_at: float) -> bool:
-        with _STORE:
+        with STORE:
             return self._add(key, keep, issuer=issuer, issued_at=issued_at)
-
-    def check_route(self, route: Route) -> None:
-        if route.suspends:
-            raise TypeError("an async handler under a blocking receiver would never be awaited")
-
-    async def call(self, route: Route, message: Message[object]) -> None:
-        _refuse_unfinished(route.handler(message), "a blocking receiver cannot await")
-
-
-def _refuse_unfinished(result: object, who: str) -> None:
-    """Refuse what a lambda around an async or a generator function returns: called done, the message would be lost."""
-    kind = type(result).__name__
-    if isinstance(result, Coroutine):
-        cast("Coroutine[object, object, object]", result).close()
-    if isinstance(result, (Awaitable, Generator, AsyncGenerator)):
-        raise TypeError(f"the handler returned a {kind}, which {who}")
 
 
 class Receiver(_Receiver["KeyDirectory", "ReplayCache"]):
@@ -223,6 +212,9 @@ class Receiver(_Receiver["KeyDirectory", "ReplayCache"]):
     def _connect(self, directory: KeyDirectory, replay: ReplayCache) -> None:
         self._ports = _BlockingPorts(self, directory, replay)
 
+    def _check_colour(self, router: Router) -> None:
+        router.require_blocking()
+
     @overload
     def verify(self, token: str | bytes) -> Message[JSONValue]: ...
     @overload
@@ -243,17 +235,26 @@ class Receiver(_Receiver["KeyDirectory", "ReplayCache"]):
         """
         return run(receive(self._ports, self.policy, token, self._fit(model)))
 
-    def handle(self, token: str | bytes, router: Routes) -> Outcome:
+    def handle(self, token: str | bytes, router: Router, *, received_at: float | None = None) -> Outcome:
         """Verify a token and run the handler of its message: what a door or a queue's consumer calls.
 
+        Args:
+            token: a compact token.
+            router: the handlers, and how messages are processed.
+            received_at: when this token first arrived, in Unix seconds, by a transport that is
+                trusted to say so and that may show it again (a queue, a spool): it is verified as
+                of then, and the router's inbox alone decides whether its message runs.
+
         Raises:
-            VerificationError, UnavailableError: the handler did not run.
+            VerificationError, UnavailableError: the handler did not run, or asked for this answer.
             HandlerError: it raised; the cause is attached.
+            TypeError, ValueError: the router or `received_at` does not fit.
         """
-        return run(handle(self._ports, self.policy, router, token))
+        self._check_call(router, received_at)
+        return run(handle(self._ports, self.policy, router, token, received_at=received_at))
 
 
-class _AsyncPorts(_Ports):
+class _AsyncPorts(_Ports, AsyncCalls):
     """Ports that suspend, or that only touch memory."""
 
     def __init__(
@@ -267,33 +268,16 @@ class _AsyncPorts(_Ports):
         self._replay = replay
 
     async def find(self, issuer: str, kid: str) -> PublicKey:
-        with _DIRECTORY:
+        with DIRECTORY:
             if self._directory.waits == "suspends":
                 return _of_type(PublicKey, await self._directory.find(issuer, kid))
             return _of_type(PublicKey, self._directory.find(issuer, kid))
 
     async def add(self, key: bytes, keep: float, *, issuer: str, issued_at: float) -> bool:
-        with _STORE:
+        with STORE:
             if self._replay.waits == "suspends":
                 return await self._replay.add(key, keep, issuer=issuer, issued_at=issued_at)
             return self._replay.add(key, keep, issuer=issuer, issued_at=issued_at)
-
-    def check_route(self, route: Route) -> None:
-        """Both colours of handler fit."""
-
-    async def call(self, route: Route, message: Message[object]) -> None:
-        if route.suspends:
-            await cast("Awaitable[object]", route.handler(message))
-        else:
-            # A plain function may block, so it runs beside the event loop (asyncio and trio).
-            from anyio.to_thread import run_sync
-
-            result = await run_sync(route.handler, message)
-            if isinstance(result, Coroutine):
-                await cast("Coroutine[object, object, object]", result)
-            else:
-                # A future was made in the worker thread, where no event loop runs to finish it.
-                _refuse_unfinished(result, "nobody would await")
 
 
 class AsyncReceiver(_Receiver["AsyncKeyDirectory | KeyDirectory", "AsyncReplayCache | ReplayCache"]):
@@ -310,6 +294,9 @@ class AsyncReceiver(_Receiver["AsyncKeyDirectory | KeyDirectory", "AsyncReplayCa
     def _connect(self, directory: AsyncKeyDirectory | KeyDirectory, replay: AsyncReplayCache | ReplayCache) -> None:
         self._ports = _AsyncPorts(self, directory, replay)
 
+    def _check_colour(self, router: Router) -> None:
+        router.require_async()
+
     @overload
     async def verify(self, token: str | bytes) -> Message[JSONValue]: ...
     @overload
@@ -318,6 +305,7 @@ class AsyncReceiver(_Receiver["AsyncKeyDirectory | KeyDirectory", "AsyncReplayCa
         """See `Receiver.verify`."""
         return await receive(self._ports, self.policy, token, self._fit(model))
 
-    async def handle(self, token: str | bytes, router: Routes) -> Outcome:
+    async def handle(self, token: str | bytes, router: Router, *, received_at: float | None = None) -> Outcome:
         """See `Receiver.handle`."""
-        return await handle(self._ports, self.policy, router, token)
+        self._check_call(router, received_at)
+        return await handle(self._ports, self.policy, router, token, received_at=received_at)

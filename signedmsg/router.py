@@ -1,40 +1,65 @@
-"""Which handler takes which message type, and with which payload model."""
+"""Which handler takes which message type, with which payload model, and how it is processed once."""
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, overload
+
+from typing_extensions import TypeVar as TypingTypeVar
 
 from signedmsg._core.claims import LABEL
-from signedmsg._core.message import Message
 from signedmsg._core.payload import Model, Models, fit
-from signedmsg._jose.strict_json import JSONValue
+from signedmsg._flows.process import Processing
+from signedmsg._handlers import annotated_model, count_extra, name_of, suspends
+from signedmsg._inboxes import AsyncLease, Lease, adapt, check_lease
 from signedmsg.errors import UnknownTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-T = TypeVar("T")
-H = TypeVar("H", bound="Callable[..., object]")
+    from signedmsg._core.message import Message
+    from signedmsg._flows.ports import (
+        AsyncInbox,
+        AsyncTransactionalInbox,
+        Inbox,
+        ThreadedInbox,
+        TransactionalInbox,
+    )
+    from signedmsg._jose.strict_json import JSONValue
 
-_ANY_JSON = dict[str, Any] | list[Any] | str | int | float | bool | None
-_COLOUR = "an async handler fits no blocking endpoint; use AsyncReceiver with the ASGI one, or plain functions: "
+    AnyInbox = Inbox | AsyncInbox | TransactionalInbox[object] | AsyncTransactionalInbox[object] | ThreadedInbox[object]
+
+T = TypeVar("T")
+C = TypeVar("C")
+# What a handler is given besides the message.
+E = TypingTypeVar("E", default=Any)
+Mode = Literal["transaction", "lease"]
+H = TypeVar("H", bound="Callable[[Message[Any]], object]")
+L = TypeVar(
+    "L",
+    bound="Callable[[Message[Any]], object] | Callable[[Message[Any], Lease], object]"
+    " | Callable[[Message[Any], AsyncLease], object]",
+)
+
+DEFAULT_LEASE: Final = 60.0
+_METHODS: Final = ("begin", "commit", "release", "reject", "renew", "forget")
+_COLOUR: Final = "an async handler fits no blocking endpoint; use AsyncReceiver with the ASGI one, or plain functions: "
 
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """One handler, whether its result is awaited, and the model of its payload."""
+    """One handler, whether its result is awaited, what it takes, and the model of its payload."""
 
-    handler: Callable[[Message[Any]], object]
+    handler: Callable[..., object]
     suspends: bool
+    takes: int
     model: Model[object] | None
 
     def fit(self, data: JSONValue, /) -> object:
         return data if self.model is None else fit(data, self.model)
 
 
-class Router:
+class Router(Generic[E]):
     """Maps message types to handlers; one class for blocking and async endpoints.
 
     ```python
@@ -48,45 +73,109 @@ class Router:
     given as `model`. A message whose type has no handler is refused (`unknown_type`)
     unless there is a fallback. Register before the first message: an endpoint checks the
     handlers when it is built.
+
+    With an inbox each message is processed once, however often its sender tries:
+
+    - `mode="transaction"`: the handler takes the message and the inbox's database
+      connection. What it writes there and the inbox's own mark are committed together,
+      so effects in that database happen exactly once. The handler must not commit.
+    - `mode="lease"`: for effects anywhere else. The handler takes the message and, if it
+      wants, a `Lease` (a coroutine function an `AsyncLease`). An effect may repeat when
+      the process dies between it and the mark, or when the handler outlives its lease.
+
+    A handler raises `Reject` when the message can never be processed, and `RetryLater` when it
+    is to be tried again later; whatever else it raises gives the message back for a retry.
+
+    Args:
+        inbox: where processed messages are remembered, such as `SQLiteInbox`.
+        mode: `transaction` or `lease`; required with an inbox.
+        queued: store verified messages, answer 202, and let a `Worker` run the handlers.
+        lease: seconds after which another process may take the message of one that died,
+            unless its handler renews.
+
+    Raises:
+        TypeError, ValueError: the inbox cannot do what is asked of it.
     """
 
-    def __init__(self) -> None:
+    @overload
+    def __init__(self: Router[None]) -> None: ...
+    @overload
+    def __init__(
+        self: Router[Lease],
+        inbox: Inbox | AsyncInbox,
+        *,
+        mode: Literal["lease"],
+        queued: bool = False,
+        lease: float = DEFAULT_LEASE,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Router[C],
+        inbox: TransactionalInbox[C] | AsyncTransactionalInbox[C] | ThreadedInbox[C],
+        *,
+        mode: Literal["transaction"],
+        queued: bool = False,
+        lease: float = DEFAULT_LEASE,
+    ) -> None: ...
+    def __init__(
+        self,
+        inbox: AnyInbox | None = None,
+        *,
+        mode: Mode | None = None,
+        queued: bool = False,
+        lease: float = DEFAULT_LEASE,
+    ) -> None:
+        _check_mode(inbox, mode, queued)
         self._routes: dict[str, _Route] = {}
         self._fallback: _Route | None = None
         self._models = Models()
         self._blocking = False
+        self.inbox = inbox
+        self.waits: str = "never" if inbox is None else inbox.waits
+        self.processing: Processing | None = None
+        if inbox is not None:
+            transaction, seconds = mode == "transaction", check_lease(lease)
+            self.processing = Processing(adapt(inbox), inbox.retention, transaction, queued, seconds)
 
     @overload
-    def on(self, type: str) -> Callable[[H], H]: ...
+    def on(self: Router[None], type: str) -> Callable[[H], H]: ...
+    @overload
+    def on(
+        self: Router[None], type: str, model: type[T]
+    ) -> Callable[[Callable[[Message[T]], object]], Callable[[Message[T]], object]]: ...
+    @overload
+    def on(self: Router[Lease], type: str, model: type[Any] | None = None) -> Callable[[L], L]: ...
+    @overload
+    def on(self, type: str) -> Callable[[Callable[[Message[Any], E], object]], Callable[[Message[Any], E], object]]: ...
     @overload
     def on(
         self, type: str, model: type[T]
-    ) -> Callable[[Callable[[Message[T]], object]], Callable[[Message[T]], object]]: ...
+    ) -> Callable[[Callable[[Message[T], E], object]], Callable[[Message[T], E], object]]: ...
     def on(self, type: str, model: type[Any] | None = None) -> Callable[[Any], Any]:
         """Register the handler of one message type; use it as a decorator.
 
         Raises:
-            TypeError: the handler does not take one message, or the model is none.
+            TypeError: the handler does not take what it will be given, or the model is none.
             ValueError: the type has a handler already, or is no message type.
         """
         _check_type(type)
         if type in self._routes:
             raise ValueError(f"message type {type!r} has a handler already")
 
-        def register(handler: H) -> H:
+        def register(handler: Callable[..., object]) -> Callable[..., object]:
             if type in self._routes:
                 raise ValueError(f"message type {type!r} has a handler already")
-            self._routes[type] = self._route(handler, _annotated_model(handler) if model is None else model)
+            self._routes[type] = self._route(handler, model, annotated=True)
             return handler
 
         return register
 
-    def fallback(self, handler: H) -> H:
+    def fallback(self, handler: F) -> F:
         """Register the handler of every type that has none of its own; use it as a decorator."""
         if self._fallback is not None:
             raise ValueError("the router has a fallback already")
         # It takes data of any shape, so its annotations are not looked at.
-        self._fallback = self._route(handler, None)
+        self._fallback = self._route(handler, None, annotated=False)
         return handler
 
     def find(self, type: str, /) -> _Route:
@@ -104,25 +193,86 @@ class Router:
         """Take no coroutine functions from now on: a blocking endpoint would never await them.
 
         Raises:
-            TypeError: a handler registered already is one.
+            TypeError: a handler registered already is one, or the inbox is async.
         """
+        if self.waits == "suspends":
+            raise TypeError(f"inbox: {type(self.inbox).__name__} is async, and this endpoint blocks")
         problems = [name for name, route in self._all() if route.suspends]
         if problems:
             raise TypeError(_COLOUR + ", ".join(problems))
         self._blocking = True
 
+    def require_async(self) -> None:
+        """Raise TypeError when the inbox would block an event loop."""
+        if self.waits == "blocks":
+            raise TypeError(f"inbox: {type(self.inbox).__name__} blocks, and this endpoint is async")
+
     def _all(self) -> list[tuple[str, _Route]]:
         named = list(self._routes.items())
         return named if self._fallback is None else [*named, ("fallback", self._fallback)]
 
-    def _route(self, handler: Callable[..., object], model: type[Any] | None) -> _Route:
+    def _route(self, handler: Callable[..., object], model: type[Any] | None, *, annotated: bool) -> _Route:
         if not callable(handler):
             raise TypeError("a handler is a function that takes one Message")
-        _check_signature(handler)
-        route = _Route(handler, _suspends(handler), None if model is None else self._models.of(model))
-        if self._blocking and route.suspends:
-            raise TypeError(_COLOUR + _name(handler))
-        return route
+        takes = count_extra(handler, *_EXPECTED[self._kind()])
+        if annotated and model is None:
+            model = annotated_model(handler)
+        awaited = suspends(handler)
+        if awaited and (self._blocking or self.waits == "blocks"):
+            raise TypeError(_COLOUR + name_of(handler))
+        self._check_colour(handler, awaited)
+        return _Route(handler, awaited, takes, None if model is None else self._models.of(model))
+
+    def _kind(self) -> Mode | None:
+        if self.processing is None:
+            return None
+        return "transaction" if self.processing.transaction else "lease"
+
+    def _check_colour(self, handler: Callable[..., object], awaited: bool) -> None:
+        """Refuse a handler that could not use the connection that it will be given."""
+        if self._kind() != "transaction" or self.waits != "suspends":
+            return
+        threaded = hasattr(self.inbox, "in_thread")
+        if awaited and threaded:
+            raise TypeError(
+                f"handler {name_of(handler)}: the transactions of {type(self.inbox).__name__} stay in one thread; "
+                "write it as a plain function"
+            )
+        if not awaited and not threaded:
+            raise TypeError(
+                f"handler {name_of(handler)}: the connection of {type(self.inbox).__name__} is to be awaited; "
+                "write it as a coroutine function"
+            )
+
+
+F = TypeVar("F", bound="Callable[..., object]")
+# By mode: how many arguments besides the message, and how that is said.
+_EXPECTED: Final[dict[Mode | None, tuple[tuple[int, ...], str]]] = {
+    None: ((0,), "one argument, the message"),
+    "lease": ((0, 1), "the message, and the lease if it wants"),
+    # One that takes no connection would have its effects elsewhere, where they can repeat.
+    "transaction": ((1,), "the message and the connection"),
+}
+
+
+def _check_mode(inbox: object, mode: object, queued: bool) -> None:
+    if inbox is None:
+        if mode is not None or queued:
+            raise TypeError("inbox: mode and queued need one, such as SQLiteInbox")
+        return
+    if isinstance(inbox, type) or not all(callable(getattr(inbox, name, None)) for name in _METHODS):
+        raise TypeError(f"inbox: expected an inbox, such as SQLiteInbox, got {name_of(type(inbox))}")
+    if getattr(inbox, "waits", None) not in ("never", "blocks", "suspends"):
+        raise TypeError(f"inbox: {type(inbox).__name__} does not say how it waits")
+    if mode not in ("transaction", "lease"):
+        raise ValueError('mode: expected "transaction" (effects in the inbox\'s own database) or "lease" (all others)')
+    if mode == "transaction" and getattr(inbox, "transactional", None) is not True:
+        raise ValueError(f'mode: {type(inbox).__name__} has no transactions for handlers; use "lease"')
+    if queued and not (getattr(inbox, "queues", None) is True and getattr(inbox, "durable", None) is True):
+        raise ValueError(
+            f"queued: {type(inbox).__name__} does not keep messages safely enough to answer 202 for them; "
+            "use a SQLite or PostgreSQL inbox"
+        )
 
 
 def _check_type(type: object) -> None:
@@ -133,90 +283,3 @@ def _check_type(type: object) -> None:
     if type == "*" or type.endswith(".*"):
         # As in `allow`, where it is a pattern; here it would be a handler that is never called.
         raise ValueError(f"{type!r}: a handler takes one exact type; register each, or a fallback")
-
-
-def _suspends(handler: Callable[..., object]) -> bool:
-    """Say whether calling the handler gives something to await."""
-    call = getattr(handler, "func", handler)  # functools.partial
-    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
-
-
-def _check_signature(handler: Callable[..., object]) -> None:
-    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
-        raise TypeError(f"handler {_name(handler)} is a generator and would never run")
-    try:
-        inspect.signature(handler).bind(object())
-    except TypeError as error:
-        raise TypeError(f"handler {_name(handler)} must take one argument, the message: {error}") from None
-    except ValueError:
-        return  # A builtin without a signature.
-
-
-def _name(handler: object) -> str:
-    return getattr(handler, "__qualname__", repr(handler))
-
-
-def _annotated_model(handler: Callable[..., object]) -> type[Any] | None:
-    """Return T of a handler that is annotated to take `Message[T]`, or None for plain JSON."""
-    try:
-        parameters = list(inspect.signature(handler).parameters.values())
-    except (TypeError, ValueError):
-        return None  # A builtin without a signature.
-    try:
-        hints = _hints(handler)
-    except Exception as error:  # noqa: BLE001 - an annotation may raise anything
-        # Passed over, a model that somebody wrote down would check nothing.
-        raise TypeError(
-            f"handler {_name(handler)}: its annotation cannot be read ({error}); "
-            "import Message and the model where they exist at run time, or give the model as on(type, model)"
-        ) from None
-    hint = _unfolded(hints.get(parameters[0].name) if parameters else None)
-    if get_origin(hint) is not Message:
-        if _mentions_message(hint):
-            raise TypeError(
-                f"handler {_name(handler)}: {hint} does not say which one model its data has; "
-                "annotate it as Message[Model], or give the model as on(type, model)"
-            )
-        if _is_model(hint):
-            # It gets a `Message` all the same, whose data nobody would have checked.
-            raise TypeError(
-                f"handler {_name(handler)}: it gets a Message, not the model; annotate it Message[{_name(hint)}]"
-            )
-        return None
-    argument: Any = _unfolded(get_args(hint)[0])
-    # Message[JSONValue], Message[object] and Message[T] ask for the data as it is.
-    is_json = argument in (object, Any, _ANY_JSON) or isinstance(argument, TypeVar)
-    return None if is_json else cast("type[Any]", argument)
-
-
-def _unfolded(hint: Any) -> Any:
-    """Return what an alias, a NewType or a bound type variable stands for."""
-    while True:
-        inner = getattr(hint, "__value__", None) or getattr(hint, "__supertype__", None)
-        if isinstance(hint, TypeVar):
-            inner = hint.__bound__
-        if inner is None or get_origin(hint) is not None:
-            return hint
-        hint = inner
-
-
-def _mentions_message(hint: Any) -> bool:
-    return get_origin(hint) is Message or any(_mentions_message(_unfolded(one)) for one in get_args(hint))
-
-
-def _is_model(hint: object) -> bool:
-    return isinstance(hint, type) and callable(getattr(hint, "model_validate_json", None))
-
-
-def _hints(handler: Callable[..., object]) -> dict[str, Any]:
-    """Return the annotations of a function, or of what a partial or an object calls; `JSONValue` reads as `Any`."""
-    function: Any = getattr(handler, "func", handler)  # functools.partial
-    if isinstance(function, type):
-        function = function.__init__  # type: ignore[misc]
-    elif not inspect.isroutine(function):
-        function = getattr(function, "__call__", function)  # noqa: B004
-    if not hasattr(function, "__annotations__"):
-        return {}  # Something written in C.
-    known = getattr(function, "__globals__", {}).get("JSONValue", JSONValue)
-    # The alias is recursive, which pydantic cannot follow; somebody's own class of that name is theirs.
-    return get_type_hints(function, localns={"JSONValue": Any} if known == JSONValue else None)

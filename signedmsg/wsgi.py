@@ -5,17 +5,18 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from signedmsg._core.answers import ACCEPTED, Answer, answer_code, answer_error
+from signedmsg._core.answers import Answer, answer_code, answer_error, answer_outcome
 from signedmsg._core.envelope_request import parse_content_length, refuse_request
 from signedmsg.errors import SignedMessageError
 from signedmsg.keys.publish import DirectoryDocument
 from signedmsg.keys.ring import KeyRing
 from signedmsg.receiver import Receiver
-from signedmsg.router import Router
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from wsgiref.types import InputStream, StartResponse, WSGIEnvironment
+
+    from signedmsg.router import Router
 
 
 class Endpoint:
@@ -35,9 +36,7 @@ class Endpoint:
     def __init__(self, receiver: Receiver, router: Router) -> None:
         if not isinstance(receiver, Receiver):
             raise TypeError(f"receiver: a WSGI endpoint needs a Receiver, got {type(receiver).__name__}")
-        if not isinstance(router, Router):
-            raise TypeError(f"router: expected a Router, got {type(router).__name__}")
-        router.require_blocking()
+        receiver.check_router(router)
         self._receiver = receiver
         self._router = router
 
@@ -65,10 +64,10 @@ class Endpoint:
         if length is not None and len(body) < length:
             return answer_code("malformed")
         try:
-            self._receiver.handle(body, self._router)
+            outcome = self._receiver.handle(body, self._router)
         except SignedMessageError as error:
             return answer_error(error, self._receiver.clock())
-        return ACCEPTED
+        return answer_outcome(outcome.status, duplicate=outcome.duplicate)
 
 
 class PublishedKeys:

@@ -10,7 +10,7 @@ import json
 import math
 from typing import Final, NamedTuple
 
-from signedmsg.errors import PayloadError, QuotaError, SignedMessageError, UnavailableError
+from signedmsg.errors import PayloadError, QuotaError, RejectedError, SignedMessageError, UnavailableError
 
 PROBLEM_BASE: Final = "https://signedmsg.example/errors#"
 PROBLEM_TYPE: Final = "application/problem+json"
@@ -34,10 +34,14 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "not_allowed": (403, "The issuer may not send this here"),
     "method_not_allowed": (405, "Only POST is accepted"),
     "replayed": (409, "The token was accepted before"),
+    "in_progress": (409, "The same message is being handled now"),
+    "message_id_conflict": (422, "The message id was used for other content"),
+    "rejected": (422, "The message was rejected for good"),
     "payload": (422, "The data does not fit"),
     "unknown_type": (422, "No handler takes this message type"),
     "too_late": (422, "The message's deadline has passed"),
     "quota": (429, "The issuer has sent too many messages"),
+    "deferred": (503, "The message is to be sent again later"),
     "handler_error": (500, "The message could not be processed"),
     "unavailable": (503, "The message could not be checked now"),
 }
@@ -53,7 +57,10 @@ class Answer(NamedTuple):
     body: bytes
 
 
-ACCEPTED: Final = Answer(204, (("Cache-Control", "no-store"),), b"")
+def answer_outcome(status: int, *, duplicate: bool) -> Answer:
+    """Return the answer for a message that was handled or queued, now or before."""
+    headers = (("Cache-Control", "no-store"),)
+    return Answer(status, (*headers, (DUPLICATE_HEADER, "1")) if duplicate else headers, b"")
 
 
 def answer_error(error: SignedMessageError, now: float) -> Answer:
@@ -65,6 +72,8 @@ def answer_error(error: SignedMessageError, now: float) -> Answer:
     extra: dict[str, object] = {}
     if code in _TELLS_TIME:
         extra["now"] = int(now)
+    if isinstance(error, RejectedError):
+        extra["reason"] = error.reason
     if isinstance(error, PayloadError):
         extra["errors"] = [{"pointer": pointer, "detail": detail} for pointer, detail in error.errors]
     retry_after = error.retry_after if isinstance(error, (UnavailableError, QuotaError)) else None

@@ -24,6 +24,8 @@ _BY_CODE: Final[dict[str, DeliveryOutcome]] = {
     "expired": "sign_anew",
     "not_yet_valid": "sign_anew",
     "unavailable": "retry",
+    "in_progress": "retry",
+    "deferred": "retry",
     "quota": "retry",
     "handler_error": "retry",
     "verification_failed": "refused",
@@ -37,6 +39,8 @@ _BY_CODE: Final[dict[str, DeliveryOutcome]] = {
     "unsupported_media_type": "dead",
     "unsupported": "dead",
     "payload": "dead",
+    "message_id_conflict": "dead",
+    "rejected": "dead",
     "unknown_type": "dead",
     "too_late": "dead",
 }

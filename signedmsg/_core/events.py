@@ -41,6 +41,71 @@ class HandlerFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerRejected:
+    """A handler rejected a message for good."""
+
+    issuer: str
+    message_id: str
+    type: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerDeferred:
+    """A handler asked to be given a message later."""
+
+    issuer: str
+    message_id: str
+    type: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDuplicate:
+    """A message that was handled or queued before came again; its handler did not run."""
+
+    issuer: str
+    message_id: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageQueued:
+    """A verified message was stored, to be run by a worker."""
+
+    issuer: str
+    message_id: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageHandled:
+    """A worker ran the handler of a queued message to its end."""
+
+    issuer: str
+    message_id: str
+    type: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageBuried:
+    """A worker gave a queued message up; it stays in the store until it is redriven or removed."""
+
+    issuer: str
+    message_id: str
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFailed:
+    """A worker could not use its store, or lost a claim; it goes on."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryFetched:
     """An issuer's document was fetched over HTTP and taken in."""
 
@@ -112,4 +177,7 @@ DirectoryEvent = (
     | DirectoryExpired
     | FloodSuppressed
 )
-Event = MessageAccepted | MessageRefused | HandlerFailed | DirectoryEvent
+InboxEvent = (
+    HandlerRejected | HandlerDeferred | MessageDuplicate | MessageQueued | MessageHandled | MessageBuried | WorkerFailed
+)
+Event = MessageAccepted | MessageRefused | HandlerFailed | InboxEvent | DirectoryEvent

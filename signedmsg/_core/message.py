@@ -8,7 +8,7 @@ is a type error.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Generic, NamedTuple, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,10 @@ class Parsed(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What a token says, apart from the claims that protect it; `time` is exact to `resolution` seconds."""
+    """What a token says, apart from the claims that protect it; `time` is exact to `resolution` seconds.
+
+    `source` is all of it as it was read, for a digest of the content.
+    """
 
     id: str
     type: str
@@ -39,6 +42,26 @@ class Content(NamedTuple):
     account: str | None
     data: JSONValue
     until: int | None
+    source: JSONValue
+
+
+class Verified(Protocol):
+    """What a message is made of."""
+
+    @property
+    def issuer(self) -> str: ...
+    @property
+    def audience(self) -> str: ...
+    @property
+    def jti(self) -> str: ...
+    @property
+    def issued_at(self) -> int: ...
+    @property
+    def expires_at(self) -> int: ...
+    @property
+    def content(self) -> Content: ...
+    @property
+    def public_claims(self) -> Mapping[str, JSONValue]: ...
 
 
 class Authentic(NamedTuple):
@@ -118,8 +141,8 @@ class Message(Generic[T_co]):
         return f"<Message {self.type!r} {self.id!r} from {self.issuer!r}>"
 
 
-def make_message(authentic: Authentic, data: T) -> Message[T]:
-    """Make the message of an authentic token that was just admitted."""
+def make_message(authentic: Verified, data: T) -> Message[T]:
+    """Make the message of a token that was just admitted, or that was admitted when it was queued."""
     message = cast("Message[T]", object.__new__(Message))
     content = authentic.content
     put = object.__setattr__

@@ -213,6 +213,7 @@ def _envelope(claims: dict[str, JSONValue]) -> Content:
         account=rules.optional_text(message, "account", rules.LABEL, label, inside="msg."),
         data=message["data"],
         until=rules.optional_numeric_date(message, "until", inside="msg."),
+        source=message,
     )
 
 
@@ -225,7 +226,15 @@ def _plain(claims: dict[str, JSONValue], plain: PlainTokens, jti: str, issued_at
     # The bound keeps every NumericDate of a plausible clock; step 10 then checks it against now.
     time = datetime.fromtimestamp(min(issued_at, 2**37), UTC)
     return Content(
-        id=jti, type=plain.type, time=time, resolution=1.0, subject=None, account=None, data=data, until=None
+        id=jti,
+        type=plain.type,
+        time=time,
+        resolution=1.0,
+        subject=None,
+        account=None,
+        data=data,
+        until=None,
+        source=[plain.type, data],
     )
 
 

@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from signedmsg._core.events import HandlerFailed
+from signedmsg._core.arrival import arrival, check_wanted, store_message
+from signedmsg._core.events import MessageQueued, MessageRefused
+from signedmsg._flows.process import ACCEPTED_STATUS, CallPorts, Task, call, process, settle
 from signedmsg._flows.receive import ReceivePorts, receive
-from signedmsg.errors import HandlerError
+from signedmsg.errors import LeaseLostError, QuotaError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from signedmsg._core.inbox import Arrival
     from signedmsg._core.message import Content, Message
     from signedmsg._core.policy import ReceivePolicy
+    from signedmsg._flows.process import Processing
     from signedmsg._jose.strict_json import JSONValue
 
 
 class Outcome(NamedTuple):
-    """A message that was verified and handled.
+    """A message that was verified, and handled or queued.
 
     Attributes:
         message: what was verified.
-        duplicate: it had been handled before, and the handler did not run again.
+        duplicate: it had been handled or queued before, and its handler did not run again.
+        status: the HTTP status that answers it, of a duplicate the one that answered it first:
+            204 for handled, 202 for queued.
     """
 
     message: Message[object]
     duplicate: bool = False
+    status: int = ACCEPTED_STATUS
 
 
 class Route(Protocol):
     """One handler and the payload it takes."""
 
     @property
-    def handler(self) -> Callable[[Message[Any]], object]: ...
+    def handler(self) -> Callable[..., object]: ...
 
     @property
     def suspends(self) -> bool:
         """Whether the handler's result is to be awaited."""
+        ...
+
+    @property
+    def takes(self) -> int:
+        """How many arguments it takes besides the message."""
         ...
 
     def fit(self, data: JSONValue, /) -> object:
@@ -45,45 +57,65 @@ class Route(Protocol):
 
 
 class Routes(Protocol):
-    """Which handler takes which message type."""
+    """Which handler takes which message type, and how its messages are processed."""
+
+    @property
+    def processing(self) -> Processing | None:
+        """How; None where there is no inbox."""
+        ...
 
     def find(self, type: str, /) -> Route:
         """Return the route of a type, or raise `UnknownTypeError`."""
         ...
 
 
-class HandlePorts(ReceivePorts, Protocol):
+class HandlePorts(ReceivePorts, CallPorts, Protocol):
     """What handling needs from the world besides a verification."""
 
-    def check_route(self, route: Route) -> None:
-        """Raise `TypeError` when this face cannot run the handler."""
-        ...
 
-    async def call(self, route: Route, message: Message[object]) -> None:
-        """Run the handler to its end."""
-        ...
-
-
-async def handle(ports: HandlePorts, policy: ReceivePolicy, routes: Routes, token: object) -> Outcome:
-    """Verify a token and run its message's handler.
+async def handle(
+    ports: HandlePorts, policy: ReceivePolicy, routes: Routes, token: object, *, received_at: float | None = None
+) -> Outcome:
+    """Verify a token and run its message's handler, or queue it.
 
     Raises:
-        VerificationError, UnavailableError: the handler did not run.
+        VerificationError, UnavailableError: the handler did not run, or asked for this answer.
         HandlerError: the handler raised; the cause is attached.
     """
-    chosen: list[Route] = []
+    how = routes.processing
+    chosen: list[tuple[Route, Content]] = []
 
     def fit(content: Content) -> object:
         route = routes.find(content.type)
-        # Before the replay cache: a programming error must not use up the token.
-        ports.check_route(route)
-        chosen.append(route)
+        if how is not None:
+            check_wanted(content, how.retention, policy.leeway, ports.now())
+        chosen.append((route, content))
         return route.fit(content.data)
 
-    message = await receive(ports, policy, token, fit)
+    message = await receive(ports, policy, token, fit, received_at=received_at)
+    route, content = chosen[0]
+    task = Task(route, message)
+    if how is None:
+        await call(ports, task)
+        return Outcome(message)
+    arrived = arrival(message, content, how.retention, policy.leeway)
     try:
-        await ports.call(chosen[0], message)
-    except Exception as error:
-        ports.notice(HandlerFailed(issuer=message.issuer, message_id=message.id, type=message.type, error=error))
-        raise HandlerError(f"the handler of {message.type!r} raised {type(error).__name__}") from error
-    return Outcome(message)
+        if how.queued:
+            before = await _enqueue(ports, how, message, arrived, store_message(message, content))
+        else:
+            before = await process(ports, how, task, arrived)
+    except (QuotaError, StoreError, LeaseLostError) as error:
+        ports.notice(MessageRefused(error=error, issuer=message.issuer, proven=True))
+        raise
+    return Outcome(message, before is not None, how.status if before is None else before)
+
+
+async def _enqueue(
+    ports: HandlePorts, how: Processing, message: Message[object], arrived: Arrival, body: bytes
+) -> int | None:
+    """Store a message for a worker; or return the status with which it was answered before."""
+    settled = await how.inbox.enqueue(arrived, body)
+    if settled is not None:
+        return settle(ports, message, settled)
+    ports.notice(MessageQueued(issuer=message.issuer, message_id=message.id, type=message.type))
+    return None

@@ -42,8 +42,18 @@ class ReceivePorts(Protocol):
         ...
 
 
-async def receive(ports: ReceivePorts, policy: ReceivePolicy, token: object, fit: Callable[[Content], T]) -> Message[T]:
+async def receive(
+    ports: ReceivePorts,
+    policy: ReceivePolicy,
+    token: object,
+    fit: Callable[[Content], T],
+    *,
+    received_at: float | None = None,
+) -> Message[T]:
     """Verify a token and return its message; `fit` makes the payload of its content, or refuses it.
+
+    With `received_at` it is verified as of then, and the replay cache is not asked: a
+    transport that redelivers shows the same token again, and the inbox alone decides.
 
     Raises:
         VerificationError: the token was refused, and no store was written.
@@ -58,13 +68,15 @@ async def receive(ports: ReceivePorts, policy: ReceivePolicy, token: object, fit
         trust = ports.trusted(issuer)
         # 6. Only ever within the issuer's own keys (RFC 8725 §3.8).
         key = await ports.find(issuer, parsed.compact.header.kid)
-        now = ports.now()
+        now = ports.now() if received_at is None else received_at
         authentic = authenticate(parsed, key, policy, trust, now)
         proven = True
         authorize(authentic, policy, trust, now)
         # 13. Before the replay cache: a receiver that is mended can then accept the retry.
         data = fit(authentic.content)
-        first_use = await ports.add(authentic.replay_key, authentic.keep, issuer=issuer, issued_at=authentic.signed_by)
+        first_use = received_at is not None or await ports.add(
+            authentic.replay_key, authentic.keep, issuer=issuer, issued_at=authentic.signed_by
+        )
         message = admit(authentic, data, first_use=first_use)
     except SignedMessageError as error:
         # The rules of claims but that of `iss`, which found the key, are checked behind the signature.

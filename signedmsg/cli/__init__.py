@@ -26,6 +26,8 @@ COMMANDS: Final = {
     "inspect": ("unverified", "look into a token without verifying it"),
     "send": ("send", "sign and send one message, or a file of them"),
     "serve": ("serve", "receive messages and print them: a development server"),
+    "work": ("work", "run the handlers of queued messages"),
+    "store": ("store", "make, look into and mend the tables of an inbox"),
 }
 _EPILOG: Final = """\
 start here:

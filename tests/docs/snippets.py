@@ -193,12 +193,21 @@ class Page:
         sys.modules[self._module.__name__] = self._module
         self._open.callback(sys.modules.pop, self._module.__name__)
         self._open.enter_context(contextlib.chdir(self._folder))
+        # As at an interpreter's prompt: what the page wrote to a file can be imported.
+        sys.path.insert(0, str(self._folder))
+        self._open.callback(self._forget_modules, set(sys.modules))
         self._loop = self._open.enter_context(asyncio.Runner())
         self._shell = self._shell_for(None)
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._open.close()
+
+    def _forget_modules(self, before: set[str]) -> None:
+        sys.path.remove(str(self._folder))
+        for name in set(sys.modules) - before:
+            if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(self._folder)):
+                del sys.modules[name]
 
     def _shell_for(self, command: list[str] | None) -> Shell:
         shell = Shell(self._folder, command)

@@ -64,3 +64,10 @@ def async_receiver(cache: Any = None, **options: Any) -> AsyncReceiver:
     directory = options.pop("directory", None) or KeyDirectory(trusted())
     cache = memory() if cache is None else cache
     return AsyncReceiver(AUDIENCE, directory, cache, **{"clock": Clock(), "observe": ignore, **options})
+
+
+def shared_receiver(**options: Any) -> Receiver:
+    """Return a receiver whose replay cache is shared by all processes of the host, as it says."""
+    cache = memory()
+    cache.shared = True
+    return receiver(cache, **options)

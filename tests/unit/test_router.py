@@ -284,7 +284,14 @@ def test_model_is_found_behind_another_name(handler: Any) -> None:
         handled(router, {"number": "x"})
 
 
-@pytest.mark.parametrize("handler", [optional, one_or_other, unreadable_neighbour])
+def test_annotation_beside_the_message_is_not_evaluated() -> None:
+    router = Router()
+    router.on("invoice.paid")(unreadable_neighbour)
+    with pytest.raises(PayloadError):
+        handled(router, {"number": "x"})
+
+
+@pytest.mark.parametrize("handler", [optional, one_or_other])
 def test_model_that_cannot_be_read_from_the_annotation_is_a_type_error_and_never_passed_over(handler: Any) -> None:
     with pytest.raises(TypeError, match="annotat"):
         Router().on("a")(handler)
