@@ -1,0 +1,173 @@
+"""How fast the stores in Redis are: `python -m tests.bench.stores_redis`. Prints figures and asserts nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import redis
+import redis.asyncio
+
+from signedmsg._core.inbox import Arrival, Claim
+from signedmsg.stores.redis import AsyncRedisReplayCache, RedisInbox, RedisReplayCache
+from tests.servers import valkey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ISSUER = "https://billing.example"
+FAR = 2e10
+PROCESSES = 8
+
+
+def show(what: str, taken: list[float], elapsed: float) -> None:
+    ordered = sorted(taken)
+    half, rare = ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
+    rate = len(ordered) / elapsed
+    print(f"{what:<44} {rate:9,.0f}/s  p50 {half * 1e6:7.0f} µs  p99 {rare * 1e6:7.0f} µs")
+
+
+def timed(call: Callable[[int], object], count: int) -> tuple[list[float], float]:
+    taken = []
+    started = time.perf_counter()
+    for number in range(count):
+        before = time.perf_counter()
+        call(number)
+        taken.append(time.perf_counter() - before)
+    return taken, time.perf_counter() - started
+
+
+def one_client(url: str, count: int = 20_000) -> tuple[list[float], float]:
+    with redis.Redis.from_url(url) as client:
+        cache = RedisReplayCache(client)
+        cache.prepare()
+        return timed(lambda _: cache.add(os.urandom(16), 300.0, issuer=ISSUER, issued_at=FAR), count)
+
+
+def worker(url: str) -> None:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    taken, elapsed = one_client(url, 5_000)
+    print(elapsed, *taken)
+
+
+def processes(url: str) -> None:
+    command = [sys.executable, "-m", "tests.bench.stores_redis", "worker", url]
+    workers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(PROCESSES)
+    ]
+    for process in workers:
+        assert process.stdout
+        process.stdout.readline()
+    for process in workers:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    rows = [[float(word) for word in process.communicate()[0].split()] for process in workers]
+    show(
+        f"replay cache, {PROCESSES} processes",
+        [second for row in rows for second in row[1:]],
+        max(row[0] for row in rows),
+    )
+
+
+def inbox(url: str, count: int = 10_000) -> None:
+    with redis.Redis.from_url(url) as client:
+        box = RedisInbox(client)
+        digest, until = sha256(b"{}").digest(), time.time() + 86_400
+
+        def process(number: int) -> None:
+            claim = box.begin(Arrival(ISSUER, f"msg_{number}", digest, until, "invoice.paid"), 30.0)
+            assert isinstance(claim, Claim)
+            box.commit(claim, 200)
+
+        show("inbox, begin and commit, one client", *timed(process, count))
+        used = client.info("memory")["used_memory"]
+        print(f"  bytes a row: {(used - client.memory_stats()['startup.allocated']) / count:.0f} at most")
+
+
+async def in_event_loop(url: str, tasks: int, count: int = 10_000) -> None:
+    client = redis.asyncio.Redis.from_url(url)
+    cache = AsyncRedisReplayCache(client)
+    await cache.prepare()
+    numbers = iter(range(count))
+    taken: list[float] = []
+
+    async def add() -> None:
+        for _ in numbers:
+            before = time.perf_counter()
+            await cache.add(os.urandom(16), 300.0, issuer=ISSUER, issued_at=FAR)
+            taken.append(time.perf_counter() - before)
+
+    started = time.perf_counter()
+    await asyncio.gather(*(add() for _ in range(tasks)))
+    show(f"async replay cache, {tasks} task{'s' * (tasks > 1)}", taken, time.perf_counter() - started)
+    await client.aclose()
+
+
+async def one_by_one(url: str, tasks: int = 64, count: int = 10_000) -> None:
+    """The same with a call each, over the connections of the client's pool: what the pipelines are compared with."""
+    client = redis.asyncio.Redis.from_url(url)
+    caches = [AsyncRedisReplayCache(client) for _ in range(tasks)]
+    for cache in caches:
+        await cache.prepare()
+    numbers = iter(range(count))
+    taken: list[float] = []
+
+    async def add(cache: AsyncRedisReplayCache) -> None:
+        for _ in numbers:
+            before = time.perf_counter()
+            await cache.add(os.urandom(16), 300.0, issuer=ISSUER, issued_at=FAR)
+            taken.append(time.perf_counter() - before)
+
+    started = time.perf_counter()
+    await asyncio.gather(*(add(cache) for cache in caches))
+    show(f"async, {tasks} tasks, each a call of its own", taken, time.perf_counter() - started)
+    await client.aclose()
+
+
+def room(url: str, count: int = 200_000) -> None:
+    """Bytes an id, while it is in one generation."""
+
+    async def fill() -> None:
+        client = redis.asyncio.Redis.from_url(url)
+        await client.flushall()
+        cache = AsyncRedisReplayCache(client)
+        await cache.prepare()
+        before = (await client.info("memory"))["used_memory"]
+        numbers = iter(range(count))
+
+        async def add() -> None:
+            for _ in numbers:
+                await cache.add(os.urandom(16), 300.0, issuer=ISSUER, issued_at=FAR)
+
+        await asyncio.gather(*(add() for _ in range(128)))
+        after = (await client.info("memory"))["used_memory"]
+        print(f"replay cache, {count:,} ids: {(after - before) / count:.0f} bytes an id")
+        await client.aclose()
+
+    asyncio.run(fill())
+
+
+def main() -> None:
+    with valkey.one() as server:
+        show("replay cache, one client", *one_client(server.url))
+        processes(server.url)
+        asyncio.run(in_event_loop(server.url, 1))
+        asyncio.run(one_by_one(server.url))
+        asyncio.run(in_event_loop(server.url, 64))
+        room(server.url)
+        server.command("FLUSHALL")
+        inbox(server.url)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["worker"]:
+        worker(sys.argv[2])
+    else:
+        main()
