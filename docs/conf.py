@@ -50,3 +50,9 @@ def fences_to_directives(app: Sphinx, what: str, name: str, obj: object, options
 def setup(app: Sphinx) -> None:
     # Before napoleon, which has the usual priority of 500.
     app.connect("autodoc-process-docstring", fences_to_directives, priority=400)
+
+
+# The modules of Django REST framework cannot be imported without settings.
+from django.conf import settings  # noqa: E402
+
+settings.configure()

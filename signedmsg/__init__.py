@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from signedmsg._core.call import Call
 from signedmsg._core.freshness import Freshness
 from signedmsg._core.health import IssuerHealth, KeySnapshot
 from signedmsg._core.message import Message
 from signedmsg._core.policy import PlainTokens
+from signedmsg._core.target import DecodedTarget
 from signedmsg._flows.handle import Outcome
 from signedmsg._flows.ports import AsyncInbox, AsyncReplayCache, AsyncSigner, Inbox, ReplayCache, Signer
 from signedmsg._flows.send import Sent
@@ -16,8 +18,11 @@ from signedmsg._jose.jwk import PublicKey
 from signedmsg._jose.jwks import JWKSet
 from signedmsg._jose.strict_json import JSONValue
 from signedmsg.errors import (
+    AnswerError,
+    BindingError,
     ClaimError,
     ConflictError,
+    CredentialsMissingError,
     DeferredError,
     DeliveryError,
     HandlerError,
@@ -55,6 +60,15 @@ from signedmsg.keys.sources import ASAPRepository, Chain, Metadata
 from signedmsg.receiver import AsyncReceiver, Receiver
 from signedmsg.router import Router
 from signedmsg.sender import AsyncSender, MessageOptions, Sender
+from signedmsg.signed_answers import (
+    AnswerSigner,
+    AnswerVerifier,
+    AsyncAnswerSigner,
+    AsyncAnswerVerifier,
+    Receipt,
+    RequestRef,
+    SignedResponse,
+)
 from signedmsg.stores.memory import MemoryReplayCache
 from signedmsg.stores.memory_inbox import MemoryInbox
 from signedmsg.worker import AsyncWorker, Worker
@@ -65,6 +79,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ASAPRepository",
+    "AnswerError",
+    "AnswerSigner",
+    "AnswerVerifier",
+    "AsyncAnswerSigner",
+    "AsyncAnswerVerifier",
     "AsyncInbox",
     "AsyncKeyDirectory",
     "AsyncLease",
@@ -75,9 +94,13 @@ __all__ = [
     "AsyncSender",
     "AsyncSigner",
     "AsyncWorker",
+    "BindingError",
+    "Call",
     "Chain",
     "ClaimError",
     "ConflictError",
+    "CredentialsMissingError",
+    "DecodedTarget",
     "DeferredError",
     "DeliveryError",
     "DirectoryDocument",
@@ -110,11 +133,13 @@ __all__ = [
     "PlainTokens",
     "PublicKey",
     "QuotaError",
+    "Receipt",
     "Receiver",
     "Reject",
     "RejectedError",
     "ReplayCache",
     "ReplayedError",
+    "RequestRef",
     "RetryLater",
     "RingKey",
     "Router",
@@ -123,6 +148,7 @@ __all__ = [
     "Sender",
     "Sent",
     "SignedMessageError",
+    "SignedResponse",
     "Signer",
     "SigningError",
     "SigningKey",

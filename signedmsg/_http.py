@@ -12,7 +12,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from signedmsg._core.answers import ENVELOPE_MEDIA_TYPE
+from signedmsg._core.answers import ENVELOPE_MEDIA_TYPE, PROBLEM_TYPE
 from signedmsg._core.delivery import NoAnswerError, Reply
 from signedmsg._deadline import Deadline, bounded_transport
 from signedmsg.errors import SigningError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 MAX_ANSWER: Final = 64 * 1024
 _HEADERS: Final = {
     "content-type": ENVELOPE_MEDIA_TYPE,
-    "accept": "application/problem+json",
     # A compressed answer could unfold into far more than the cap.
     "accept-encoding": "identity",
     "user-agent": "signedmsg",
@@ -38,8 +37,9 @@ class Poster:
     head of an answer, and of the body as a whole.
     """
 
-    def __init__(self, client: httpx.Client | None, timeout: float) -> None:
+    def __init__(self, client: httpx.Client | None, timeout: float, accept: str = PROBLEM_TYPE) -> None:
         check_client(client, suspends=False)
+        self._headers = {**_HEADERS, "accept": accept}
         self._given = client
         self._own: httpx.HTTPTransport | None = None
         self._parents: list[httpx.HTTPTransport] = []
@@ -68,9 +68,9 @@ class Poster:
 
     def _send(self, url: str, token: str) -> httpx.Response:
         if self._given is None:
-            return self._transport().handle_request(_request(url, token, self._timeout))
+            return self._transport().handle_request(_request(url, token, self._headers, self._timeout))
         timeout = _timeouts(self._timeout)
-        request = self._given.build_request("POST", url, content=token, headers=_HEADERS, timeout=timeout)
+        request = self._given.build_request("POST", url, content=token, headers=self._headers, timeout=timeout)
         return self._given.send(request, stream=True, follow_redirects=False, auth=None)
 
     def _transport(self) -> httpx.HTTPTransport:
@@ -114,8 +114,9 @@ class Poster:
 class AsyncPoster:
     """The async twin of `Poster`: the time-out bounds the whole post, whosever the client is."""
 
-    def __init__(self, client: httpx.AsyncClient | None, timeout: float) -> None:
+    def __init__(self, client: httpx.AsyncClient | None, timeout: float, accept: str = PROBLEM_TYPE) -> None:
         check_client(client, suspends=True)
+        self._headers = {**_HEADERS, "accept": accept}
         self._given = client
         self._own: RunVar[tuple[int, httpx.AsyncHTTPTransport]] | None = None
         self._timeout = timeout
@@ -144,9 +145,9 @@ class AsyncPoster:
 
     async def _send(self, url: str, token: str) -> httpx.Response:
         if self._given is None:
-            return await self._transport().handle_async_request(_request(url, token, self._timeout))
+            return await self._transport().handle_async_request(_request(url, token, self._headers, self._timeout))
         timeout = _timeouts(self._timeout)
-        request = self._given.build_request("POST", url, content=token, headers=_HEADERS, timeout=timeout)
+        request = self._given.build_request("POST", url, content=token, headers=self._headers, timeout=timeout)
         return await self._given.send(request, stream=True, follow_redirects=False, auth=None)
 
     def _transport(self) -> httpx.AsyncHTTPTransport:
@@ -199,11 +200,11 @@ def _check_url(url: str) -> None:
         raise SigningError(f"url: it cannot be contacted: {error}") from None
 
 
-def _request(url: str, token: str, timeout: float) -> httpx.Request:
+def _request(url: str, token: str, headers: dict[str, str], timeout: float) -> httpx.Request:
     import httpx
 
     extensions = {"timeout": _timeouts(timeout).as_dict()}
-    return httpx.Request("POST", url, content=token, headers=_HEADERS, extensions=extensions)
+    return httpx.Request("POST", url, content=token, headers=headers, extensions=extensions)
 
 
 def _timeouts(timeout: float) -> httpx.Timeout:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from signedmsg._core.answers import Answer, answer_code, answer_error, answer_outcome
+from signedmsg._core.answers import Answer, answer_code
 from signedmsg._core.envelope_request import parse_content_length, refuse_request
-from signedmsg.errors import SignedMessageError
+from signedmsg._envelopes import answer_envelope_async
 from signedmsg.keys.publish import DirectoryDocument
 from signedmsg.keys.ring import KeyRing
 from signedmsg.receiver import AsyncReceiver
+from signedmsg.signed_answers.signing import check_answer_signer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from signedmsg.router import Router
+    from signedmsg.signed_answers import AnswerSigner, AsyncAnswerSigner
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -30,17 +32,23 @@ class Endpoint:
     Args:
         receiver: an `AsyncReceiver`; its `max_size` caps the body while it is read.
         router: the handlers; plain functions run in worker threads.
+        answers: signs a receipt for each message that was verified, for senders that ask for
+            one; what was refused before its replay check is never signed for.
 
     Raises:
-        TypeError: one of the two is something else.
+        TypeError: one of them is something else.
     """
 
-    def __init__(self, receiver: AsyncReceiver, router: Router) -> None:
+    def __init__(
+        self, receiver: AsyncReceiver, router: Router, *, answers: AnswerSigner | AsyncAnswerSigner | None = None
+    ) -> None:
         if not isinstance(receiver, AsyncReceiver):
             raise TypeError(f"receiver: an ASGI endpoint needs an AsyncReceiver, got {type(receiver).__name__}")
         receiver.check_router(router)
+        check_answer_signer(answers, suspends=True)
         self._receiver = receiver
         self._router = router
+        self._answers = answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -72,11 +80,8 @@ class Endpoint:
             return None
         if not body:
             return answer_code("credentials_missing")
-        try:
-            outcome = await self._receiver.handle(body, self._router)
-        except SignedMessageError as error:
-            return answer_error(error, self._receiver.clock())
-        return answer_outcome(outcome.status, duplicate=outcome.duplicate)
+        accept = _values(headers, b"accept")
+        return await answer_envelope_async(self._receiver, self._router, self._answers, body, accept)
 
 
 class PublishedKeys:

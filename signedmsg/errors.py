@@ -2,7 +2,8 @@
 
 ```
 SignedMessageError
-├─ VerificationError        the message was refused; the sender's fault   .code .hint
+├─ VerificationError        it was refused; the sender's fault            .code .hint .explanation
+│   ├─ CredentialsMissingError  a call without a token
 │   ├─ MalformedTokenError      not a token of this profile at all
 │   │   └─ TooLargeError        refused for its size, before any decoding
 │   ├─ UnsupportedTokenError    a token, but of a kind, algorithm or version not accepted here
@@ -10,6 +11,7 @@ SignedMessageError
 │   ├─ UnknownKeyError          the issuer has no such key, or it is not valid now
 │   ├─ InvalidSignatureError
 │   ├─ ClaimError               a claim breaks a rule                     .claim .reason
+│   ├─ BindingError             the request is not the one that was signed .component .reason
 │   ├─ NotAllowedError          this issuer may not send this here
 │   ├─ UnknownTypeError         no handler for this message type
 │   ├─ PayloadError             the data does not fit the model           .errors
@@ -26,6 +28,7 @@ SignedMessageError
 ├─ HandlerError             the message was good; its handler failed
 ├─ SigningError             nothing was signed, nothing was sent          .path
 ├─ DeliveryError            sent, and not (known to be) accepted          .outcome .status
+├─ AnswerError              a call was answered, and the answer does not count .status
 ├─ KeyRingError             a key ring that cannot be used, or a change it refuses .wait
 └─ InvalidKeyError          a key or key set that must not be used; also a ValueError
 ```
@@ -41,7 +44,7 @@ No message holds a token, a payload or a secret.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,21 +60,57 @@ class SignedMessageError(Exception):
     Attributes:
         code: one stable word that says what went wrong.
         hint: a sentence that may help whoever operates this side, or `None`.
+        request: which request it was about (a `RequestRef`), where an answer to it may be signed; else `None`.
+        explanation: the longer story: see there.
     """
+
+    # A slot, so that neither a pickle nor a reporter of exceptions takes along the request that is in it.
+    __slots__ = ("_facts",)
 
     code: str = "error"
     hint: str | None
+    request: object = None
 
     def __init__(self, message: str = "", *, code: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)
         if code is not None:
             self.code = code
         self.hint = hint
+        self._facts: _Facts | str | None = None
 
     @property
     def public_code(self) -> str:
         """The code that a peer may see."""
         return self.code
+
+    @property
+    def explanation(self) -> str:
+        """What differs and what to do about it, in sentences, for whoever operates this side: never for the peer.
+
+        Worked out when it is first asked for, without I/O; of a token that nobody has proven it looks
+        at no more than a header and a name. It names parts of a request (a path, an
+        audience, names of parameters and members), never a token, a payload's values or a query's.
+        """
+        if self._facts is not None and not isinstance(self._facts, str):
+            # What was worked out replaces the request that it was worked out from.
+            self._facts = self._facts.explain(self)
+        return self._facts or self.plainly()
+
+    def plainly(self) -> str:
+        """Return the text and the hint in one line."""
+        return f"{self}" + (f" ({self.hint})" if self.hint else "")
+
+    def explained_by(self, facts: _Facts) -> None:
+        """Keep what an explanation can be worked out from; the package's own business."""
+        self._facts = facts
+
+
+class _Facts(Protocol):
+    """What is known of a refusal besides its error."""
+
+    def explain(self, error: SignedMessageError, /) -> str:
+        """Return the explanation; it never raises."""
+        ...
 
 
 class VerificationError(SignedMessageError):
@@ -80,16 +119,29 @@ class VerificationError(SignedMessageError):
     code = "refused"
 
 
+class CredentialsMissingError(VerificationError):
+    """The request has no credential of the configured scheme."""
+
+    code = "credentials_missing"
+
+
 class MalformedTokenError(VerificationError):
-    """The input is not a compact JWS of this profile: shape, base64url, JSON or header."""
+    """The input is not a compact JWS of this profile: shape, base64url, JSON or header; or no well-formed request."""
 
     code = "malformed"
 
 
 class TooLargeError(MalformedTokenError):
-    """The input is larger than the configured cap; nothing in it was decoded."""
+    """The input is larger than the configured cap; nothing in it was decoded.
+
+    `code` is `too_large`, or `body_too_large` for the body of a call.
+    """
 
     code = "too_large"
+
+    @property
+    def public_code(self) -> str:
+        return "too_large"
 
 
 class UnsupportedTokenError(VerificationError):
@@ -150,6 +202,35 @@ class ClaimError(VerificationError):
         self.reason = reason
 
 
+class BindingError(VerificationError):
+    """A genuine token was signed for another HTTP message than the one that came with it.
+
+    Attributes:
+        component: what differs: `htm`, `htu`, or a component name of RFC 9421 such as `@query`,
+            `content-digest` or `content-type`. It may be the signer's own text.
+        reason: what is wrong with it.
+    """
+
+    code = "binding"
+    component: str
+    reason: str
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        component: str = "",
+        reason: str = "",
+        code: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        # The name of an unknown component is the signer's own, and this text goes into a log.
+        shown = component if component.isprintable() else repr(component)
+        super().__init__(message or f"{shown}: {reason}", code=code, hint=hint)
+        self.component = component
+        self.reason = reason
+
+
 class NotAllowedError(VerificationError):
     """The issuer is known and the token genuine, but it may not send this here."""
 
@@ -164,6 +245,8 @@ class UnknownTypeError(VerificationError):
 
 class PayloadError(VerificationError):
     """The data does not fit the model.
+
+    `code` is `payload`, or `unsupported_media_type` when the body of a call is of a type that no model reads.
 
     Attributes:
         errors: pairs of a JSON Pointer (RFC 6901) into the data and what is wrong
@@ -183,6 +266,11 @@ class PayloadError(VerificationError):
     ) -> None:
         super().__init__(message, code=code, hint=hint)
         self.errors = tuple(errors)
+
+    def plainly(self) -> str:
+        """Return the text, where the data is wrong (the names there are the sender's, so as `repr`), and the hint."""
+        where = "".join(f"; {path!r}: {what}" for path, what in self.errors[:3])
+        return f"{self}{where}" + (f" ({self.hint})" if self.hint else "")
 
 
 class QuotaError(VerificationError):
@@ -318,12 +406,15 @@ class SigningError(SignedMessageError):
 class DeliveryError(SignedMessageError):
     """The message was signed and sent, and is not known to be accepted.
 
+    `code` is `delivery`; or, where signed answers are asked for, `unsigned_answer`, `wrong_answer`
+    or `unverified_answer`: see `AnswerError`.
+
     Attributes:
         outcome: what the answer means for this message: `sign_anew` (this token is of no
             more use, the message is); `retry` (later); `refused` (not accepted now: keys
             or permissions may still be on their way, so retry a bounded number of
-            times); `dead` (the receiver will never take it); `unknown` (no answer: it may
-            or may not have arrived).
+            times); `dead` (the receiver will never take it); `unknown` (no answer, or none that
+            counts: it may or may not have arrived).
         status: the HTTP status of the answer, or None when there was none.
         reply_code: the receiver's own error code, or None.
         retry_after: seconds the receiver asks to wait (1 to 3600), or None.
@@ -360,6 +451,27 @@ class DeliveryError(SignedMessageError):
     def retryable(self) -> bool:
         """Whether sending the same message again, signed anew, may succeed."""
         return self.outcome != "dead"
+
+
+class AnswerError(SignedMessageError):
+    """A call was sent, and what came back does not count as its answer. What came of the call is not known.
+
+    `code` is `unsigned_answer` (a signed one was required), `wrong_answer` (the signature is not
+    the answerer's, or is about another request or another answer: see `__cause__`), or
+    `unverified_answer` (its key could not be looked up now).
+
+    Attributes:
+        status: the HTTP status that came; nothing proves it.
+    """
+
+    code = "wrong_answer"
+    status: int | None
+
+    def __init__(
+        self, message: str = "", *, status: int | None = None, code: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.status = status
 
 
 class KeyRingError(SignedMessageError):

@@ -6,6 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from signedmsg._core.events import (
+    CallAccepted,
+    CallRefused,
     DirectoryChanged,
     DirectoryEvent,
     DirectoryExpired,
@@ -27,7 +29,7 @@ from signedmsg._core.events import (
     MessageRefused,
     WorkerFailed,
 )
-from signedmsg.errors import DeferredError, InProgressError, PayloadError, SignedMessageError, UnavailableError
+from signedmsg.errors import DeferredError, InProgressError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("signedmsg")
 
 __all__ = [
+    "CallAccepted",
+    "CallRefused",
     "DirectoryChanged",
     "DirectoryEvent",
     "DirectoryExpired",
@@ -65,12 +69,16 @@ def log_event(event: Event) -> None:
     match event:
         case MessageAccepted():
             logger.debug("accepted %s %r from %s", event.type, event.message_id, event.issuer)
+        case CallAccepted():
+            logger.debug("accepted %s %r from %s", event.method, event.path, event.issuer)
         case MessageRefused(error=InProgressError() | DeferredError()):
             logger.info("not now (%s)%s", event.error.code, _who(event))
-        case MessageRefused(error=UnavailableError() as error):
+        case MessageRefused(error=UnavailableError() as error) | CallRefused(error=UnavailableError() as error):
             logger.error("undecided (%s): %s", error.code, error)
-        case MessageRefused():
-            logger.info("refused (%s)%s: %s", event.error.code, _who(event), _why(event.error))
+        case MessageRefused() | CallRefused():
+            # An explanation is worked out only for a log that takes it.
+            if logger.isEnabledFor(logging.INFO):
+                logger.info("refused (%s)%s: %s", event.error.code, _who(event), event.error.explanation)
         case HandlerFailed():
             logger.error("handler of %s failed on %r", event.type, event.message_id, exc_info=event.error)
         case (
@@ -138,16 +146,10 @@ def _log_change(event: DirectoryChanged) -> None:
         logger.warning("keys of %s: there is other key material under %s", event.issuer, event.changed)
 
 
-def _who(event: MessageRefused) -> str:
+def _who(event: MessageRefused | CallRefused) -> str:
     if event.issuer is None:
         return ""
     return f" from {event.issuer}" if event.proven else f" from someone who claims to be {event.issuer!r}"
-
-
-def _why(error: SignedMessageError) -> str:
-    """Return the error's text, where a payload is wrong (the names there are the sender's, so as `repr`), the hint."""
-    where = "".join(f"; {path!r}: {what}" for path, what in error.errors[:3]) if isinstance(error, PayloadError) else ""
-    return f"{error}{where}" + (f" ({error.hint})" if error.hint else "")
 
 
 def quietly(observer: Callable[[Event], None]) -> Callable[[Event], None]:

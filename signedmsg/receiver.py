@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
+from signedmsg._core.call_policy import DEFAULT_MAX_BODY, DEFAULT_SCHEME, calls_of
+from signedmsg._core.health import KeySnapshot
 from signedmsg._core.payload import Models, fit
 from signedmsg._core.policy import (
     DEFAULT_LEEWAY,
@@ -19,6 +21,7 @@ from signedmsg._failing import DIRECTORY, STORE
 from signedmsg._flows.handle import Outcome, handle
 from signedmsg._flows.receive import receive
 from signedmsg._flows.run import run
+from signedmsg._flows.take_calls import AsyncTakesCalls, TakesCalls
 from signedmsg._inboxes import AsyncCalls, BlockingCalls
 from signedmsg._jose.jwk import PublicKey
 from signedmsg._jose.shown import shown
@@ -58,6 +61,9 @@ class _Receiver(Generic[D, R]):
         max_size: int = MAX_TOKEN_SIZE,
         account: str | None = None,
         tokens: PlainTokens | None = None,
+        external_url: str | None = None,
+        scheme: str = DEFAULT_SCHEME,
+        max_body: int = DEFAULT_MAX_BODY,
         clock: Callable[[], float] = time.time,
         observe: Callable[[Event], None] | None = None,
     ) -> None:
@@ -65,11 +71,12 @@ class _Receiver(Generic[D, R]):
         self._check_port("directory", directory, "a KeyDirectory", ("find", "trusted"))
         self._check_port("replay", replay, "a replay cache, such as SQLiteReplayCache", ("add",))
         check((_problem_of_processes(processes, replay),))
+        self._call_policy = calls_of(self.policy, external_url, scheme, max_body)
         self.clock = clock
         self._processes = processes
         self._router: Router | None = None
         self._models = Models()
-        self.notice = quietly(observe or log_event)
+        self.notice = quietly(log_event if observe is None else observe)
         self._connect(directory, replay)
 
     def _connect(self, directory: D, replay: R) -> None:
@@ -150,6 +157,7 @@ class _Ports:
         self._clock = receiver.clock
         self.notice = receiver.notice
         self._trusted = directory.trusted
+        self._snapshot = getattr(directory, "snapshot", None)
 
     def now(self) -> float:
         now = self._clock()
@@ -161,6 +169,15 @@ class _Ports:
     def trusted(self, issuer: str) -> Trust:
         with DIRECTORY:
             return _of_type(Trust, self._trusted(issuer))
+
+    def known_keys(self, issuer: str) -> KeySnapshot | None:
+        """Return the keys that are held of an issuer, without I/O, where the directory can tell."""
+        if self._snapshot is None:
+            return None
+        try:
+            return _of_type(KeySnapshot, self._snapshot(issuer))
+        except Exception:  # noqa: BLE001 - it only helps to explain a refusal
+            return None
 
 
 class _BlockingPorts(_Ports, BlockingCalls):
@@ -180,7 +197,7 @@ class _BlockingPorts(_Ports, BlockingCalls):
             return self._add(key, keep, issuer=issuer, issued_at=issued_at)
 
 
-class Receiver(_Receiver["KeyDirectory", "ReplayCache"]):
+class Receiver(_Receiver["KeyDirectory", "ReplayCache"], TakesCalls):
     """Verifies messages for one audience; blocking, and safe to use from many threads.
 
     Args:
@@ -199,6 +216,11 @@ class Receiver(_Receiver["KeyDirectory", "ReplayCache"]):
             platform that signs for many customers. Set it wherever that is so: else one
             customer can have another's messages sent here.
         tokens: accept JWTs of a plainer shape instead of envelopes.
+        external_url: for calls, where callers reach this service's root: an origin, or an origin
+            and the path that a proxy strips. Neither comes from `Host` or `X-Forwarded-*`. None
+            means the audience, when that is an origin.
+        scheme: for calls, the authentication scheme of the Authorization field.
+        max_body: for calls, the largest body, in bytes.
         clock: the time in Unix seconds.
         observe: called with each event; by default they are logged.
 
@@ -210,7 +232,7 @@ class Receiver(_Receiver["KeyDirectory", "ReplayCache"]):
     _instead = "use the blocking KeyDirectory and replay cache, or an AsyncReceiver"
 
     def _connect(self, directory: KeyDirectory, replay: ReplayCache) -> None:
-        self._ports = _BlockingPorts(self, directory, replay)
+        self._ports = self._call_ports = _BlockingPorts(self, directory, replay)
 
     def _check_colour(self, router: Router) -> None:
         router.require_blocking()
@@ -280,7 +302,7 @@ class _AsyncPorts(_Ports, AsyncCalls):
             return self._replay.add(key, keep, issuer=issuer, issued_at=issued_at)
 
 
-class AsyncReceiver(_Receiver["AsyncKeyDirectory | KeyDirectory", "AsyncReplayCache | ReplayCache"]):
+class AsyncReceiver(_Receiver["AsyncKeyDirectory | KeyDirectory", "AsyncReplayCache | ReplayCache"], AsyncTakesCalls):
     """The async twin of `Receiver`, for asyncio and trio; see there for the arguments.
 
     The directory and the replay cache must not block the event loop: `AsyncKeyDirectory`
@@ -292,7 +314,7 @@ class AsyncReceiver(_Receiver["AsyncKeyDirectory | KeyDirectory", "AsyncReplayCa
     _instead = "use AsyncKeyDirectory and AsyncSQLiteReplayCache"
 
     def _connect(self, directory: AsyncKeyDirectory | KeyDirectory, replay: AsyncReplayCache | ReplayCache) -> None:
-        self._ports = _AsyncPorts(self, directory, replay)
+        self._ports = self._call_ports = _AsyncPorts(self, directory, replay)
 
     def _check_colour(self, router: Router) -> None:
         router.require_async()

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from signedmsg._jose.strict_json import JSONValue
 
     AnyInbox = Inbox | AsyncInbox | TransactionalInbox[object] | AsyncTransactionalInbox[object] | ThreadedInbox[object]
+    LeaseHandler = (
+        Callable[[Message[Any]], object]
+        | Callable[[Message[Any], Lease], object]
+        | Callable[[Message[Any], AsyncLease], object]
+    )
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -35,11 +40,7 @@ C = TypeVar("C")
 E = TypingTypeVar("E", default=Any)
 Mode = Literal["transaction", "lease"]
 H = TypeVar("H", bound="Callable[[Message[Any]], object]")
-L = TypeVar(
-    "L",
-    bound="Callable[[Message[Any]], object] | Callable[[Message[Any], Lease], object]"
-    " | Callable[[Message[Any], AsyncLease], object]",
-)
+L = TypeVar("L", bound="LeaseHandler")
 
 DEFAULT_LEASE: Final = 60.0
 _METHODS: Final = ("begin", "commit", "release", "reject", "renew", "forget")

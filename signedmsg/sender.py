@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar, Unpack
 
+from signedmsg._core.answer_token import RECEIPT_MEDIA_TYPE, Receipt
+from signedmsg._core.answers import PROBLEM_TYPE
 from signedmsg._core.compose import Frozen, freeze
-from signedmsg._core.policy import DEFAULT_LIFETIME, MAX_TOKEN_SIZE, SendPolicy, between, check
+from signedmsg._core.policy import DEFAULT_LIFETIME, MAX_TOKEN_SIZE, SendPolicy, between
 from signedmsg._core.urls import WebURL, parse_url
 from signedmsg._flows.run import run
-from signedmsg._flows.send import Sent, send, sign
+from signedmsg._flows.send import Receipts, Sent, send, sign
 from signedmsg._http import AsyncPoster, Poster
-from signedmsg._ids import new_jti, new_message_id
-from signedmsg._jose.algorithms import ALGORITHMS
-from signedmsg._jose.jwk import KID
-from signedmsg.errors import KeyRingError, SigningError
-from signedmsg.keys.ring import KeyRing
+from signedmsg._ids import new_message_id
+from signedmsg._signer import (
+    AsyncSignerPorts,
+    BlockingSignerPorts,
+    check_signer,
+    never_blocks,
+    shown_signer,
+    suspends,
+)
+from signedmsg.errors import SigningError
+from signedmsg.signed_answers.verifying import check_verifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,15 +32,15 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from signedmsg._core.answer_token import RequestRef
     from signedmsg._core.delivery import Reply
     from signedmsg._flows.ports import AsyncSigner, Signer
+    from signedmsg.signed_answers.verifying import AnswerVerifier, AsyncAnswerVerifier
 
 S = TypeVar("S", bound="Signer | AsyncSigner")
 C = TypeVar("C")
 
 DEFAULT_TIMEOUT: Final = 10.0
-# r‖s of each curve, RFC 7518 §3.4 and RFC 8032; other algorithms are checked by the receiver.
-_SIGNATURE_SIZES: Final = {"ES256": 64, "ES384": 96, "ES512": 132, "Ed25519": 64, "EdDSA": 64}
 
 
 class _OtherOptions(TypedDict, total=False):
@@ -70,32 +77,32 @@ class _Sender(Generic[S, C]):
         lifetime: int = DEFAULT_LIFETIME,
         account: str | None = None,
         max_size: int = MAX_TOKEN_SIZE,
+        answers: AnswerVerifier | AsyncAnswerVerifier | None = None,
+        require_receipt: bool = False,
         client: C | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         dangerously_allow_http: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.policy = SendPolicy(issuer, lifetime, max_size, account)
-        check(
-            (
-                _problem_of_signer(key),
-                _problem_of_ring(key, self.policy),
-                between("timeout", timeout, 0.001, 3600, "seconds"),
-            )
+        check_signer(
+            key,
+            self.policy,
+            between("timeout", timeout, 0.001, 3600, "seconds"),
+            "answers: to require receipts, say whose" if require_receipt and answers is None else None,
         )
         self.signer = key
         self.clock = clock
         self._allow_http = dangerously_allow_http
+        self._answers = answers
+        self._require_receipt = require_receipt
         self._connect(client, timeout)
 
     def _connect(self, client: C | None, timeout: float) -> None:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        key = self.signer
-        # A ring may have no key that signs now.
-        who = repr(key) if isinstance(key, KeyRing) else f"{key.alg} {key.kid}"
-        return f"<{type(self).__name__} {self.policy.issuer!r} {who}>"
+        return f"<{type(self).__name__} {self.policy.issuer!r} {shown_signer(self.signer)}>"
 
     def _freeze(
         self,
@@ -118,6 +125,25 @@ class _Sender(Generic[S, C]):
             **options,
         )
 
+    @property
+    def _accept(self) -> str:
+        return PROBLEM_TYPE if self._answers is None else f"{RECEIPT_MEDIA_TYPE}, {PROBLEM_TYPE}"
+
+    def _receipts(self, audience: str) -> Receipts | None:
+        """Return what is expected of the answers of an endpoint."""
+        if self._answers is None:
+            return None
+        if self._answers.answerer(audience) is not None:
+            return Receipts(self._read, self._require_receipt)
+        if self._require_receipt:
+            raise SigningError(f"answers: no issuer is named for {audience}, so no receipt of it would count")
+        return None
+
+    async def _read(self, request: RequestRef, token: bytes) -> Receipt:
+        assert self._answers is not None  # noqa: S101 - see _receipts
+        read = self._answers.verify_receipt(token, request)
+        return read if isinstance(read, Receipt) else await read
+
     def _target(self, url: str) -> WebURL:
         try:
             target = parse_url(url)
@@ -131,70 +157,10 @@ class _Sender(Generic[S, C]):
         return target
 
 
-def _problem_of_ring(key: object, policy: SendPolicy) -> str | None:
-    if not isinstance(key, KeyRing):
-        return None
-    if key.issuer != policy.issuer:
-        return f"key: the ring is that of {key.issuer}"
-    # It would remove a retired key while such tokens are on their way.
-    if policy.lifetime > key.max_lifetime:
-        return f"lifetime: the ring waits for tokens of at most {key.max_lifetime} seconds, see its max_lifetime"
-    return None
-
-
-def _problem_of_signer(key: object) -> str | None:
-    if isinstance(key, KeyRing):
-        return None
-    alg, kid = getattr(key, "alg", None), getattr(key, "kid", None)
-    if isinstance(key, type) or not callable(getattr(key, "sign", None)):
-        raise TypeError(f"key: expected a SigningKey or another signer, got {type(key).__name__}")
-    if alg not in ALGORITHMS:
-        if not hasattr(key, "alg"):
-            return f"key: a {type(key).__name__} has no alg; load it as a SigningKey, or wrap it in a signer"
-        return f"key: its algorithm {alg!r} is not one of {', '.join(ALGORITHMS)}"
-    if not isinstance(kid, str) or not KID.fullmatch(kid):
-        return "key: its kid is not 1 to 128 characters of [A-Za-z0-9._~:+=@/-]"
-    return None
-
-
-class _SignPorts:
-    def __init__(self, sender: _Sender[Any, Any]) -> None:
-        self._signer: Signer | AsyncSigner = sender.signer
-        self.now = sender.clock
-        self.new_jti = new_jti
-
-    def signer(self) -> Signer | AsyncSigner:
-        if not isinstance(self._signer, KeyRing):
-            return self._signer
-        try:
-            return self._signer.current()
-        except KeyRingError as error:
-            raise SigningError(str(error), hint=error.hint) from error
-
-    def _checked(self, alg: str, signature: object) -> bytes:
-        """Refuse what a receiver would refuse: ECDSA signatures of a KMS often come as DER."""
-        if not isinstance(signature, bytes) or not signature:
-            raise SigningError(f"the signer returned {type(signature).__name__}, not a signature")
-        size = _SIGNATURE_SIZES.get(alg)
-        if size is not None and len(signature) != size:
-            raise SigningError(
-                f"the signer returned {len(signature)} bytes; {alg} has {size}",
-                hint="a JWS holds r‖s (RFC 7518 §3.4); convert a DER signature first",
-            )
-        return signature
-
-
-class _BlockingPorts(_SignPorts):
+class _BlockingPorts(BlockingSignerPorts):
     def __init__(self, sender: _Sender[Any, Any], poster: Poster) -> None:
-        super().__init__(sender)
+        super().__init__(sender.signer, sender.clock)
         self._post = poster.post
-
-    async def sign(self, signer: Signer | AsyncSigner, signing_input: bytes) -> bytes:
-        try:
-            signature = signer.sign(signing_input)
-        except Exception as error:
-            raise SigningError(f"the signer failed: {type(error).__name__}") from error
-        return self._checked(signer.alg, signature)
 
     async def post(self, url: str, token: str) -> Reply | None:
         return self._post(url, token)
@@ -212,6 +178,10 @@ class Sender(_Sender["Signer", "httpx.Client"]):
         account: whose messages these are, unless a call says otherwise, where one
             platform signs for many customers.
         max_size: the largest token made, in bytes.
+        answers: whose signed receipts count. Receivers are then asked for one; a receipt that
+            comes is verified, and one that is wrong is a `DeliveryError`.
+        require_receipt: an answer without a receipt does not count: neither as accepted nor as a
+            refusal that ends the message; needs `answers`.
         client: an `httpx.Client` to send with; by default one is made at the first `send`,
             which uses no proxy of the environment.
         timeout: for one post as a whole, in seconds; with a client of the caller's, for each
@@ -224,10 +194,10 @@ class Sender(_Sender["Signer", "httpx.Client"]):
     """
 
     def _connect(self, client: httpx.Client | None, timeout: float) -> None:
-        key = self.signer
-        if inspect.iscoroutinefunction(key.sign):
+        if suspends(self.signer):
             raise TypeError("key: an async signer needs AsyncSender")
-        self._poster = Poster(client, timeout)
+        check_verifier(self._answers, suspends=False)
+        self._poster = Poster(client, timeout, self._accept)
         self._ports = _BlockingPorts(self, self._poster)
 
     def sign(self, data: object, *, type: str, audience: str, **options: Unpack[MessageOptions]) -> str:
@@ -255,11 +225,12 @@ class Sender(_Sender["Signer", "httpx.Client"]):
 
         Raises:
             SigningError: nothing was sent.
-            DeliveryError: it was not accepted, or no answer came.
+            DeliveryError: it was not accepted, or no answer came, or none that counts.
         """
         target = self._target(url)
+        receipts = self._receipts(target.endpoint)
         frozen = self._freeze(data, type=type, audience=target.endpoint, **options)
-        return run(send(self._ports, self.policy, frozen, target.full))
+        return run(send(self._ports, self.policy, frozen, target.full, receipts))
 
     def close(self) -> None:
         """Close the HTTP client, unless it was given."""
@@ -274,19 +245,10 @@ class Sender(_Sender["Signer", "httpx.Client"]):
         self.close()
 
 
-class _AsyncPorts(_SignPorts):
+class _AsyncPorts(AsyncSignerPorts):
     def __init__(self, sender: _Sender[Any, Any], poster: AsyncPoster) -> None:
-        super().__init__(sender)
+        super().__init__(sender.signer, sender.clock)
         self.post = poster.post
-
-    async def sign(self, signer: Signer | AsyncSigner, signing_input: bytes) -> bytes:
-        try:
-            signature = signer.sign(signing_input)
-            if not isinstance(signature, bytes):
-                signature = await signature
-        except Exception as error:
-            raise SigningError(f"the signer failed: {type(error).__name__}") from error
-        return self._checked(signer.alg, signature)
 
 
 class AsyncSender(_Sender["Signer | AsyncSigner", "httpx.AsyncClient"]):
@@ -298,12 +260,13 @@ class AsyncSender(_Sender["Signer | AsyncSigner", "httpx.AsyncClient"]):
 
     def _connect(self, client: httpx.AsyncClient | None, timeout: float) -> None:
         key = self.signer
-        if not inspect.iscoroutinefunction(key.sign) and getattr(key, "waits", None) != "never":
+        if not never_blocks(key):
             raise TypeError(
                 f"key: {key!r} may block the event loop; give it an `async def sign`, "
                 'or say `waits = "never"` if it does no I/O'
             )
-        self._poster = AsyncPoster(client, timeout)
+        check_verifier(self._answers, suspends=True)
+        self._poster = AsyncPoster(client, timeout, self._accept)
         self._ports = _AsyncPorts(self, self._poster)
 
     async def sign(self, data: object, *, type: str, audience: str, **options: Unpack[MessageOptions]) -> str:
@@ -314,8 +277,9 @@ class AsyncSender(_Sender["Signer | AsyncSigner", "httpx.AsyncClient"]):
     async def send(self, url: str, data: object, *, type: str, **options: Unpack[MessageOptions]) -> Sent:
         """See `Sender.send`."""
         target = self._target(url)
+        receipts = self._receipts(target.endpoint)
         frozen = self._freeze(data, type=type, audience=target.endpoint, **options)
-        return await send(self._ports, self.policy, frozen, target.full)
+        return await send(self._ports, self.policy, frozen, target.full, receipts)
 
     async def aclose(self) -> None:
         """Close the HTTP client, unless it was given."""

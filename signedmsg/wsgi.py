@@ -5,18 +5,20 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from signedmsg._core.answers import Answer, answer_code, answer_error, answer_outcome
+from signedmsg._core.answers import Answer, answer_code
 from signedmsg._core.envelope_request import parse_content_length, refuse_request
-from signedmsg.errors import SignedMessageError
+from signedmsg._envelopes import answer_envelope
 from signedmsg.keys.publish import DirectoryDocument
 from signedmsg.keys.ring import KeyRing
 from signedmsg.receiver import Receiver
+from signedmsg.signed_answers.signing import check_answer_signer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from wsgiref.types import InputStream, StartResponse, WSGIEnvironment
 
     from signedmsg.router import Router
+    from signedmsg.signed_answers import AnswerSigner
 
 
 class Endpoint:
@@ -28,17 +30,21 @@ class Endpoint:
     Args:
         receiver: a blocking `Receiver`; its `max_size` caps the body while it is read.
         router: the handlers, plain functions all.
+        answers: signs a receipt for each message that was verified, for senders that ask for
+            one; what was refused before its replay check is never signed for.
 
     Raises:
-        TypeError: one of the two is something else, or a handler is a coroutine function.
+        TypeError: one of them is something else, or a handler is a coroutine function.
     """
 
-    def __init__(self, receiver: Receiver, router: Router) -> None:
+    def __init__(self, receiver: Receiver, router: Router, *, answers: AnswerSigner | None = None) -> None:
         if not isinstance(receiver, Receiver):
             raise TypeError(f"receiver: a WSGI endpoint needs a Receiver, got {type(receiver).__name__}")
         receiver.check_router(router)
+        check_answer_signer(answers, suspends=False)
         self._receiver = receiver
         self._router = router
+        self._answers = answers
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return _respond(self._answer(environ), environ, start_response)
@@ -63,11 +69,8 @@ class Endpoint:
             return answer_code("credentials_missing")
         if length is not None and len(body) < length:
             return answer_code("malformed")
-        try:
-            outcome = self._receiver.handle(body, self._router)
-        except SignedMessageError as error:
-            return answer_error(error, self._receiver.clock())
-        return answer_outcome(outcome.status, duplicate=outcome.duplicate)
+        accept = _values(environ, "HTTP_ACCEPT")
+        return answer_envelope(self._receiver, self._router, self._answers, body, accept)
 
 
 class PublishedKeys:

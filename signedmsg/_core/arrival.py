@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from signedmsg._core.answer_token import reference_of
 from signedmsg._core.inbox import Arrival
 from signedmsg._core.message import Content, make_message
 from signedmsg._core.policy import REPLAY_MARGIN
@@ -68,6 +69,7 @@ def store_message(message: Message[object], content: Content) -> bytes:
             "jti": message.jti,
             "iat": message.issued_at,
             "exp": message.expires_at,
+            "s256": reference_of(message).s256,
             "id": content.id,
             "type": content.type,
             "time": content.time.isoformat(),
@@ -89,6 +91,7 @@ class Stored(NamedTuple):
     expires_at: int
     content: Content
     public_claims: Mapping[str, JSONValue]
+    s256: str
 
     def message(self, data: object) -> Message[object]:
         """Make the message again, with its data as the handler takes it."""
@@ -116,6 +119,8 @@ def restore_message(body: bytes) -> Stored:
             until=None,
             source=None,
         )
-        return Stored(read["iss"], read["aud"], read["jti"], read["iat"], read["exp"], content, read["claims"])
+        return Stored(
+            read["iss"], read["aud"], read["jti"], read["iat"], read["exp"], content, read["claims"], read["s256"]
+        )
     except (KeyError, TypeError) as error:
         raise ValueError("not a stored message") from error

@@ -1,8 +1,8 @@
 """What each answer means to a sender.
 
 A verdict that ends a message counts only when it is a signedmsg receiver's own
-problem document: a proxy's 400 must not kill a message. All else may be tried again
-until the message's deadline.
+problem document: a proxy's 400 must not kill a message. Where a signed answer is required,
+nothing else ends one. All else may be tried again until the message's deadline.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from signedmsg._core.answer_token import RECEIPT_MEDIA_TYPE
 from signedmsg._core.answers import DUPLICATE_HEADER, PROBLEM_BASE, PROBLEM_TYPE, PROBLEMS
 from signedmsg._jose import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from signedmsg._core.answer_token import ReceiptOutcome
     from signedmsg.errors import DeliveryOutcome
 
 # What the receiver's own codes mean; every other answer is judged by its status alone.
@@ -44,6 +46,8 @@ _BY_CODE: Final[dict[str, DeliveryOutcome]] = {
     "unknown_type": "dead",
     "too_late": "dead",
 }
+# The message is given up, at once or after a bounded number of attempts.
+_ENDS: Final[frozenset[DeliveryOutcome]] = frozenset({"dead", "refused"})
 _RETRY_AFTER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _MIN_RETRY_AFTER: Final = 1.0
 _MAX_RETRY_AFTER: Final = 3600.0
@@ -61,7 +65,7 @@ class Verdict(NamedTuple):
     """What one attempt came to; `outcome` is None when the message was delivered.
 
     The other members are those of `DeliveryError`; `duplicate` says that the receiver
-    had handled this message before.
+    had handled this message before, `unsigned` that it would mean more if it were signed.
     """
 
     outcome: DeliveryOutcome | None
@@ -69,6 +73,7 @@ class Verdict(NamedTuple):
     code: str | None = None
     retry_after: float | None = None
     duplicate: bool = False
+    unsigned: bool = False
 
 
 NO_ANSWER: Final = Verdict("unknown")
@@ -79,13 +84,38 @@ class NoAnswerError(Exception):
 
 
 def judge(reply: Reply) -> Verdict:
-    """Return what a reply means for the message that was sent."""
+    """Return what a reply that nobody signed means for the message that was sent."""
     if 200 <= reply.status < 300:
         duplicate = reply.headers.get(DUPLICATE_HEADER.lower()) == "1"
         return Verdict(None, reply.status, duplicate=duplicate)
     code = _own_code(reply)
     outcome = _BY_CODE.get(code, "retry") if code else "retry"
     return Verdict(outcome, reply.status, code, _retry_after(reply.headers.get("retry-after")))
+
+
+def judge_unsigned(reply: Reply) -> Verdict:
+    """Return what a reply means where only a signed one may say that a message arrived, or end it.
+
+    Whoever is on the way can write a 204, and a problem document of ours as well.
+    """
+    verdict = judge(reply)
+    if verdict.outcome is None:
+        return verdict._replace(outcome="unknown", duplicate=False, unsigned=True)
+    return verdict._replace(outcome="retry", unsigned=True) if verdict.outcome in _ENDS else verdict
+
+
+def judge_receipt(reply: Reply, outcome: ReceiptOutcome) -> Verdict:
+    """Return what a verified receipt means: the receiver's word, whatever the status says, which nobody signed."""
+    if outcome in ("accepted", "duplicate"):
+        return Verdict(None, reply.status, duplicate=outcome == "duplicate")
+    retry_after = _retry_after(reply.headers.get("retry-after"))
+    return Verdict("dead" if outcome == "rejected" else "retry", reply.status, outcome, retry_after)
+
+
+def receipt_in(reply: Reply) -> bytes | None:
+    """Return the receipt that is the body of a reply, unverified, or None when it is something else."""
+    media_type = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return reply.body if media_type == RECEIPT_MEDIA_TYPE else None
 
 
 def _own_code(reply: Reply) -> str | None:

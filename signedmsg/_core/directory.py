@@ -241,7 +241,8 @@ class IssuerKeys:
         known = self._known
         held = known.document.keys if known is not None and self.usable(now) else ()
         keys = tuple(key for key in held if key.kid not in self.revoked)
-        return KeySnapshot(issuer=self.issuer, keys=keys, revoked=self.revoked, sequence=self._sequence)
+        age = None if known is None or known.usable == math.inf else max(now - known.read_at, 0.0)
+        return KeySnapshot(issuer=self.issuer, keys=keys, revoked=self.revoked, sequence=self._sequence, age=age)
 
     def reset(self) -> None:
         """Forget which `sequence` and `issuer` the source has shown, so that the next read may bring an older one."""

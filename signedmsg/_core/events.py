@@ -106,6 +106,28 @@ class WorkerFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallAccepted:
+    """A call was verified for the first time and is about to be handed over."""
+
+    issuer: str
+    jti: str
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRefused:
+    """A call was refused, or could not be decided.
+
+    `issuer` is what the token claims when `proven` is false, and None when it could not be read.
+    """
+
+    error: SignedMessageError
+    issuer: str | None
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryFetched:
     """An issuer's document was fetched over HTTP and taken in."""
 
@@ -180,4 +202,4 @@ DirectoryEvent = (
 InboxEvent = (
     HandlerRejected | HandlerDeferred | MessageDuplicate | MessageQueued | MessageHandled | MessageBuried | WorkerFailed
 )
-Event = MessageAccepted | MessageRefused | HandlerFailed | InboxEvent | DirectoryEvent
+Event = MessageAccepted | MessageRefused | HandlerFailed | InboxEvent | CallAccepted | CallRefused | DirectoryEvent

@@ -47,12 +47,14 @@ class KeySnapshot:
         keys: those that may be used; the snapshot may be iterated over directly.
         revoked: every kid that was ever seen revoked, for the life of the process.
         sequence: the `sequence` of the document, or None.
+        age: seconds since the last read that worked; None before the first, and for a fixed set.
     """
 
     issuer: str
     keys: tuple[PublicKey, ...]
     revoked: frozenset[str]
     sequence: int | None
+    age: float | None = None
 
     def get(self, kid: str) -> PublicKey | None:
         """Return the key of this kid, or None."""

@@ -73,6 +73,10 @@ class Rejected(NamedTuple):
 class Conflict(NamedTuple):
     """This message id stands for other content: the digest differs."""
 
+    def __bool__(self) -> bool:
+        """Return True: an empty tuple would look as if there were nothing to say."""
+        return True
+
 
 Settled = InProgress | Done | Rejected | Conflict
 """Why a message is not to be run now."""

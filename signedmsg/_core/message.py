@@ -62,6 +62,8 @@ class Verified(Protocol):
     def content(self) -> Content: ...
     @property
     def public_claims(self) -> Mapping[str, JSONValue]: ...
+    @property
+    def s256(self) -> str: ...
 
 
 class Authentic(NamedTuple):
@@ -77,6 +79,7 @@ class Authentic(NamedTuple):
     replay_key: bytes
     keep: float
     signed_by: float
+    s256: str
 
 
 class Message(Generic[T_co]):
@@ -98,6 +101,7 @@ class Message(Generic[T_co]):
     """
 
     __slots__ = (
+        "_s256",
         "account",
         "audience",
         "claims",
@@ -124,6 +128,7 @@ class Message(Generic[T_co]):
     issued_at: int
     expires_at: int
     claims: Mapping[str, JSONValue]
+    _s256: str
 
     def __init__(self) -> None:
         raise TypeError("a Message comes from Receiver.verify, or in tests from signedmsg.testing")
@@ -146,6 +151,7 @@ def make_message(authentic: Verified, data: T) -> Message[T]:
     message = cast("Message[T]", object.__new__(Message))
     content = authentic.content
     put = object.__setattr__
+    put(message, "_s256", authentic.s256)
     put(message, "id", content.id)
     put(message, "type", content.type)
     put(message, "time", content.time)

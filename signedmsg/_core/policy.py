@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from signedmsg._core.call_patterns import allows, problem_of_call_pattern
 from signedmsg._core.claims import FORBIDDEN, ISSUER, LABEL, REGISTERED
 from signedmsg._core.urls import normal_audience
 from signedmsg._jose.algorithms import ALGORITHMS
@@ -189,7 +190,8 @@ class Trust:
     """What one issuer may do: the message types it may send and the algorithms it may use.
 
     A pattern of `allow` is an exact type, a prefix that ends in `.*` (`invoice.*`
-    matches `invoice.paid`, not `invoice`), or `*` for everything.
+    matches `invoice.paid`, not `invoice`), or `*` for everything. One with a space is for
+    calls alone: a method or `*`, and a path or everything below one (`GET /v1/*`).
     """
 
     issuer: str
@@ -224,10 +226,29 @@ class Trust:
             NotAllowedError: no pattern of `allow` matches.
         """
         for pattern in self.allow:
-            if pattern in (type_, "*") or (pattern.endswith(".*") and type_.startswith(pattern[:-1])):
+            if pattern == "*":
+                return
+            # A type may hold a space, but what allows a call never allows a message.
+            if " " not in pattern and (pattern == type_ or (pattern.endswith(".*") and type_.startswith(pattern[:-1]))):
                 return
         raise NotAllowedError(
             "type: the issuer is known but may not send messages of this type",
+            hint=f"allowed for {self.issuer}: {', '.join(self.allow) or 'nothing'}",
+        )
+
+    def authorize_call(self, method: str, path: str) -> None:
+        """Return when this issuer may make calls of that method to that path, which is in normal form.
+
+        Raises:
+            NotAllowedError: no pattern of `allow` matches.
+        """
+        for pattern in self.allow:
+            if pattern == "*":
+                return
+            if " " in pattern and allows(pattern, method, path):
+                return
+        raise NotAllowedError(
+            "call: the issuer is known but may not make this call",
             hint=f"allowed for {self.issuer}: {', '.join(self.allow) or 'nothing'}",
         )
 
@@ -235,6 +256,8 @@ class Trust:
 def _problem_of_pattern(pattern: object) -> str | None:
     if not isinstance(pattern, str) or not LABEL.fullmatch(pattern):
         return f"allow: expected a message type or pattern, got {shown(pattern)}"
+    if " " in pattern:
+        return problem_of_call_pattern(pattern)
     stem = pattern.removesuffix(".*")
     if "*" in stem and pattern != "*":
         return f'allow: {pattern!r}: "*" stands only alone or after the last dot'

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from signedmsg._core.answer_token import reference_of
 from signedmsg._core.arrival import arrival, check_wanted, store_message
 from signedmsg._core.events import MessageQueued, MessageRefused
 from signedmsg._flows.process import ACCEPTED_STATUS, CallPorts, Task, call, process, settle
 from signedmsg._flows.receive import ReceivePorts, receive
-from signedmsg.errors import LeaseLostError, QuotaError, StoreError
+from signedmsg.errors import LeaseLostError, QuotaError, SignedMessageError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,20 +95,29 @@ async def handle(
 
     message = await receive(ports, policy, token, fit, received_at=received_at)
     route, content = chosen[0]
-    task = Task(route, message)
-    if how is None:
-        await call(ports, task)
-        return Outcome(message)
-    arrived = arrival(message, content, how.retention, policy.leeway)
+    try:
+        if how is None:
+            await call(ports, Task(route, message))
+            return Outcome(message)
+        before = await _settle(ports, how, Task(route, message), content, policy.leeway)
+    except SignedMessageError as error:
+        # Raised behind the replay cache, so that whoever answers for this receiver may sign for it.
+        error.request = reference_of(message)
+        raise
+    return Outcome(message, before is not None, how.status if before is None else before)
+
+
+async def _settle(ports: HandlePorts, how: Processing, task: Task, content: Content, leeway: float) -> int | None:
+    """Process a message or queue it; or return the status with which it was answered before."""
+    message = task.message
+    arrived = arrival(message, content, how.retention, leeway)
     try:
         if how.queued:
-            before = await _enqueue(ports, how, message, arrived, store_message(message, content))
-        else:
-            before = await process(ports, how, task, arrived)
+            return await _enqueue(ports, how, message, arrived, store_message(message, content))
+        return await process(ports, how, task, arrived)
     except (QuotaError, StoreError, LeaseLostError) as error:
         ports.notice(MessageRefused(error=error, issuer=message.issuer, proven=True))
         raise
-    return Outcome(message, before is not None, how.status if before is None else before)
 
 
 async def _enqueue(

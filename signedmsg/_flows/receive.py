@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from signedmsg._core.events import Event, MessageAccepted, MessageRefused
+from signedmsg._core.facts import Facts
 from signedmsg._core.verify import admit, authenticate, authorize, parse
 from signedmsg.errors import ClaimError, SignedMessageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from signedmsg._core.message import Content, Message
+    from signedmsg._core.health import KeySnapshot
+    from signedmsg._core.message import Content, Message, Parsed
     from signedmsg._core.policy import ReceivePolicy, Trust
     from signedmsg._jose.jwk import PublicKey
 
@@ -27,6 +29,10 @@ class ReceivePorts(Protocol):
 
     def trusted(self, issuer: str) -> Trust:
         """Return what the issuer may do, without I/O, or raise `UnknownIssuerError`."""
+        ...
+
+    def known_keys(self, issuer: str) -> KeySnapshot | None:
+        """Return the keys that are held of an issuer, without I/O, or None where nobody can tell."""
         ...
 
     async def find(self, issuer: str, kid: str) -> PublicKey:
@@ -60,6 +66,8 @@ async def receive(
         UnavailableError: the directory or the replay cache could not answer.
     """
     issuer: str | None = None
+    parsed: Parsed | None = None
+    now: float | None = None
     proven = False
     try:
         parsed = parse(token, policy)
@@ -81,6 +89,7 @@ async def receive(
     except SignedMessageError as error:
         # The rules of claims but that of `iss`, which found the key, are checked behind the signature.
         proven = proven or (issuer is not None and isinstance(error, ClaimError))
+        error.explained_by(Facts(policy=policy, knows=ports, parsed=parsed, token=token, now=now, proven=proven))
         ports.notice(MessageRefused(error=error, issuer=issuer, proven=proven))
         raise
     ports.notice(MessageAccepted(issuer=issuer, message_id=message.id, type=message.type))

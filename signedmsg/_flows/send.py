@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from signedmsg._core.answer_token import Receipt, RequestRef
 from signedmsg._core.compose import Attempt, Frozen, compose, finish
-from signedmsg._core.delivery import NO_ANSWER, NoAnswerError, Reply, Verdict, judge
+from signedmsg._core.delivery import (
+    NO_ANSWER,
+    NoAnswerError,
+    Reply,
+    Verdict,
+    judge,
+    judge_receipt,
+    judge_unsigned,
+    receipt_in,
+)
 from signedmsg._core.policy import DEFAULT_LEEWAY, SendPolicy
-from signedmsg.errors import DeliveryError, SigningError
+from signedmsg._core.proof import s256_of
+from signedmsg.errors import DeliveryError, SigningError, UnavailableError, VerificationError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from signedmsg._flows.ports import AsyncSigner, Signer
 
 
@@ -18,13 +32,35 @@ class Sent(NamedTuple):
 
     Attributes:
         message_id: the message's id, the same over all attempts.
-        status: the HTTP status of the answer, 200–299.
+        status: the HTTP status of the answer: 200–299, unless a receipt says that it was accepted.
         duplicate: the receiver had handled this message before.
+        receipt: what the receiver signed about it, verified; None where none was asked for or given.
     """
 
     message_id: str
     status: int
     duplicate: bool
+    receipt: Receipt | None = None
+
+
+class Receipts(NamedTuple):
+    """What a sender expects of an endpoint that signs receipts.
+
+    Attributes:
+        read: verifies a receipt of this endpoint for one request; it raises `VerificationError` or
+            `UnavailableError`.
+        required: an answer without one does not say that the message arrived, nor ends it.
+    """
+
+    read: Callable[[RequestRef, bytes], Awaitable[Receipt]]
+    required: bool
+
+
+class Signed(NamedTuple):
+    """One attempt's token, and its id."""
+
+    token: str
+    jti: str
 
 
 class SignPorts(Protocol):
@@ -65,15 +101,20 @@ async def sign(ports: SignPorts, policy: SendPolicy, frozen: Frozen) -> str:
     Raises:
         SigningError: the key may not be used now, or its signer failed.
     """
+    return (await _sign(ports, policy, frozen)).token
+
+
+async def _sign(ports: SignPorts, policy: SendPolicy, frozen: Frozen) -> Signed:
     # Once an attempt: a key ring may rotate between the header and the signature.
     signer = ports.signer()
     now = ports.now()
-    _check_key_window(signer, policy, now)
-    signing_input = compose(policy, frozen, Attempt(ports.new_jti(), now), alg=signer.alg, kid=signer.kid)
-    return finish(policy, signing_input, await ports.sign(signer, signing_input))
+    check_key_window(signer, policy, now)
+    attempt = Attempt(ports.new_jti(), now)
+    signing_input = compose(policy, frozen, attempt, alg=signer.alg, kid=signer.kid)
+    return Signed(finish(policy, signing_input, await ports.sign(signer, signing_input)), attempt.jti)
 
 
-def _check_key_window(signer: Signer | AsyncSigner, policy: SendPolicy, now: float) -> None:
+def check_key_window(signer: Signer | AsyncSigner, policy: SendPolicy, now: float) -> None:
     """Refuse a key outside its own times: the token must end, leeway included, before the key does."""
     not_before: int | None = getattr(signer, "not_before", None)
     expires: int | None = getattr(signer, "expires", None)
@@ -83,20 +124,26 @@ def _check_key_window(signer: Signer | AsyncSigner, policy: SendPolicy, now: flo
         raise SigningError(f"the key {signer.kid} ends before the token would", hint="rotate to a newer key")
 
 
-async def send(ports: SendPorts, policy: SendPolicy, frozen: Frozen, url: str) -> Sent:
+async def send(
+    ports: SendPorts, policy: SendPolicy, frozen: Frozen, url: str, receipts: Receipts | None = None
+) -> Sent:
     """Sign and post a message, once.
 
     Raises:
         SigningError: nothing was sent.
-        DeliveryError: it was not accepted, or no answer came.
+        DeliveryError: it was not accepted, or no answer came, or none that counts.
     """
-    token = await sign(ports, policy, frozen)
+    signed = await _sign(ports, policy, frozen)
     met = ""
+    receipt: Receipt | None = None
     try:
-        reply = await ports.post(url, token)
+        reply = await ports.post(url, signed.token)
     except NoAnswerError as failure:
         reply, met = None, f": {failure}"
-    verdict = judge(reply) if reply is not None else NO_ANSWER
+    if reply is None:
+        verdict = NO_ANSWER
+    else:
+        verdict, receipt = await _judge(reply, policy, frozen, signed, receipts)
     if verdict.outcome is not None or verdict.status is None:
         raise DeliveryError(
             f"message {frozen.id}: {_said(verdict)}{met}",
@@ -104,12 +151,39 @@ async def send(ports: SendPorts, policy: SendPolicy, frozen: Frozen, url: str) -
             status=verdict.status,
             reply_code=verdict.code,
             retry_after=verdict.retry_after,
+            code="unsigned_answer" if verdict.unsigned else None,
         )
-    return Sent(frozen.id, verdict.status, verdict.duplicate)
+    return Sent(frozen.id, verdict.status, verdict.duplicate, receipt)
+
+
+async def _judge(
+    reply: Reply, policy: SendPolicy, frozen: Frozen, signed: Signed, receipts: Receipts | None
+) -> tuple[Verdict, Receipt | None]:
+    """Return what the reply means, and the verified receipt in it."""
+    if receipts is None:
+        return judge(reply), None
+    token = receipt_in(reply)
+    if token is None:
+        return judge_unsigned(reply) if receipts.required else judge(reply), None
+    s256 = s256_of(signed.token.rpartition(".")[0].encode("ascii"))
+    request = RequestRef(policy.issuer, frozen.audience, signed.jti, s256, frozen.id)
+    try:
+        receipt = await receipts.read(request, token)
+    except (VerificationError, UnavailableError) as error:
+        # Required or not: a receipt that is wrong is somebody's mistake, or an attack.
+        wrong = isinstance(error, VerificationError)
+        raise DeliveryError(
+            f"message {frozen.id}: answered {reply.status} with a receipt that does not count: {error}",
+            status=reply.status,
+            code="wrong_answer" if wrong else "unverified_answer",
+            hint=error.hint,
+        ) from error
+    return judge_receipt(reply, receipt.outcome), replace(receipt, request_token=signed.token)
 
 
 def _said(verdict: Verdict) -> str:
     if verdict.status is None:
         return "no answer came; it may or may not have arrived"
     code = f" {verdict.code}" if verdict.code else ""
-    return f"answered {verdict.status}{code}"
+    signed = ", and did not sign for it" if verdict.unsigned else ""
+    return f"answered {verdict.status}{code}{signed}"

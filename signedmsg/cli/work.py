@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         "poll": arguments.poll,
         "observe": tally.observe,
     }
-    if inspect.isawaitable(made) or isinstance(made, AbstractAsyncContextManager) or _is_async(made):
+    if _is_async(made):
         import anyio
 
         anyio.run(_run_async, made, options, arguments.drain)
@@ -105,20 +105,28 @@ def _made(name: str) -> object:
             found = getattr(found, step)
     except (ImportError, AttributeError) as error:
         raise CommandError(f"ROUTER {name}: {error}") from error
-    if isinstance(found, Router) or not callable(found):
+    make = cast("Callable[[], object]", found)
+    if _is_router(found) or not callable(make):
         return found
     with configuring(f"ROUTER {name}"):
-        return found()
+        return make()
+
+
+def _is_router(made: object) -> bool:
+    return isinstance(made, Router)
 
 
 def _is_async(made: object) -> bool:
-    return isinstance(made, Router) and made.waits == "suspends"
+    """Tell whether it is an async router, or whether it must be awaited or entered to give one."""
+    if _is_router(made):
+        return cast("Router", made).waits == "suspends"
+    return inspect.isawaitable(made) or isinstance(made, AbstractAsyncContextManager)
 
 
 def _checked(made: object) -> Router:
-    if not isinstance(made, Router):
+    if not _is_router(made):
         raise CommandError(f"ROUTER: expected a Router, got {type(made).__name__}")
-    return made
+    return cast("Router", made)
 
 
 def _run_blocking(made: object, options: _Options, *, drain: bool) -> None:
@@ -128,8 +136,12 @@ def _run_blocking(made: object, options: _Options, *, drain: bool) -> None:
         router = _checked(made)
         with configuring():
             worker = Worker(router, **options)
+
+        def stop(*_: object) -> None:
+            worker.stop()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: worker.stop())
+            signal.signal(number, stop)
         worker.run(drain=drain)
 
 

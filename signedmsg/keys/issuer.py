@@ -22,8 +22,10 @@ class Issuer:
     Args:
         id: the `iss` it signs with, compared code point by code point.
         allow: patterns of message types it may send: exact (`invoice.paid`), a prefix
-            (`invoice.*`) or everything (`*`). Required: trusting a key says nothing yet
-            about what it may be used for.
+            (`invoice.*`) or everything (`*`, which means calls as well). Patterns of calls have
+            a space: a method or `*`, then a path or everything below one (`GET /v1/*`), as
+            the caller sees it and percent-encoded. Required: trusting a key says nothing
+            yet about what it may be used for.
         keys: where its public keys are: the https URL of a key directory document or JWK
             Set; the path of a file or folder of them, read again when they change, at most
             once a second; a `JWKSet`; or a source, such as `Metadata`, `ASAPRepository` or

@@ -73,7 +73,7 @@ class Issuers(Generic[P]):
         self._now = clock
         self._jitter = jitter
         self._freshness = freshness
-        self._notice = quietly(observe or log_event)
+        self._notice = quietly(log_event if observe is None else observe)
         fetched = any(not isinstance(one, JWKSet | Path) for issuer in issuers for one in singles(issuer.keys))
         self.fetcher = self.make_fetcher(client) if fetched or client is not None else None
         self._entries: dict[str, Entry[P]] = {issuer.id: self._entry_of(issuer) for issuer in issuers}
@@ -152,7 +152,8 @@ class Issuers(Generic[P]):
         # The first source that has a kid is the one that is asked for it.
         by_kid = {key.kid: key for part in reversed(parts) for key in part if key.kid not in revoked}
         sequence = next((part.sequence for part in parts if part.sequence is not None), None)
-        return KeySnapshot(issuer=issuer, keys=tuple(by_kid.values()), revoked=revoked, sequence=sequence)
+        age = max((part.age for part in parts if part.age is not None), default=None)
+        return KeySnapshot(issuer=issuer, keys=tuple(by_kid.values()), revoked=revoked, sequence=sequence, age=age)
 
     def reset(self, issuer: str) -> None:
         """Let the next read bring a lower `sequence`, or none: an operator's way out of a publisher's mistake.

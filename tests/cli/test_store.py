@@ -8,15 +8,15 @@ import subprocess
 import sys
 import uuid
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers import postgres
+from tests.servers import NoServerError, give_up, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
 SHOP = """
 import os, sqlite3
@@ -171,8 +171,8 @@ def test_wrong_usage_is_one_line_and_exit_code_2(terminal: Terminal, words: tupl
 def server() -> Generator[postgres.Postgres]:
     try:
         postgres.programs()
-    except postgres.NoServerError as error:
-        pytest.skip(str(error))
+    except NoServerError as error:
+        give_up(error)
     with postgres.one() as server:
         yield server
 

@@ -18,10 +18,19 @@ from tests.directory.faults import Gate, answer, document, good
 from tests.directory.server import DirectoryServer
 from tests.directory.stage import ISSUER, A, B, Stage
 
+BEFORE: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def threads_of_other_tests() -> None:
+    """Note what runs already: servers that other tests share."""
+    BEFORE.clear()
+    BEFORE.update(threading.enumerate())
+
 
 def own_threads() -> set[str]:
-    """The names of all threads but those of the tests' server and pool, and of the event loops' own workers."""
-    names = {thread.name for thread in threading.enumerate()}
+    """The names of all new threads but those of the tests' server and pool, and of the event loops' own workers."""
+    names = {thread.name for thread in set(threading.enumerate()) - BEFORE}
     return {name for name in names if not name.startswith(("MainThread", "fault", "ThreadPool", "AnyIO", "Trio"))}
 
 

@@ -66,7 +66,7 @@ def send(request: pytest.FixtureRequest) -> Callable[..., Sent]:
 def test_message_arrives_as_it_was_sent(door: Door, send: Callable[..., Sent]) -> None:
     stage = open_now(door)
     sent = send(door.url + "?region=1", Invoice(number=7), "invoice.paid", id="m-1", subject="Ünïcode", account="ann")
-    assert sent == ("m-1", 204, False)
+    assert sent == ("m-1", 204, False, None)
     (message,) = stage.handled
     assert (message.id, message.type, message.subject, message.account) == ("m-1", "invoice.paid", "Ünïcode", "ann")
     assert (message.data, message.issuer, message.audience) == (Invoice(number=7), ISSUER, door.url)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.stage import Stage
-from tests.servers import postgres, valkey
+from tests.servers import NoServerError, give_up, postgres, valkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -30,8 +30,8 @@ def durable_postgres() -> Generator[Postgres]:
     """A server that keeps what it committed, whatever kills it."""
     try:
         postgres.programs()
-    except postgres.NoServerError as error:
-        pytest.skip(str(error))
+    except NoServerError as error:
+        give_up(error)
     with postgres.one(durable=True) as server:
         yield server
 
@@ -41,8 +41,8 @@ def own_postgres() -> Generator[Postgres]:
     """A server for one test to stop and kill."""
     try:
         postgres.programs()
-    except postgres.NoServerError as error:
-        pytest.skip(str(error))
+    except NoServerError as error:
+        give_up(error)
     with postgres.one(durable=True) as server:
         yield server
 
@@ -52,8 +52,8 @@ def own_valkey() -> Generator[valkey.Valkey]:
     """A server for one test to stop and kill."""
     try:
         valkey.binary()
-    except valkey.NoServerError as error:
-        pytest.skip(str(error))
+    except NoServerError as error:
+        give_up(error)
     with valkey.one() as server:
         yield server
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from signedmsg import JWKSet, Sender, SigningKey
@@ -19,12 +20,13 @@ from tests.faults.child import AUDIENCE, ISSUER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from pathlib import Path
     from typing import Self
 
 KEYS = SigningKey.generate(), SigningKey.generate()
 PATIENCE = 30.0
 _WARM = "warm-up"
+_ROOT = str(Path(__file__).parent.parent.parent)
+_CHILD = f"import sys; sys.path.append({_ROOT!r}); from tests.faults.child import main; main()"
 
 
 class Child:
@@ -32,7 +34,8 @@ class Child:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.child", json.dumps(options)],
+            # Not -m, which would put the clone before the package that is installed.
+            [sys.executable, "-P", "-c", _CHILD, json.dumps(options)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},

@@ -100,7 +100,9 @@ def present(ports: Ports, routes: Routes, data: object = None) -> Coroutine[obje
         until=None,
         source=source,
     )
-    message = Stored("https://a.example", POLICY.audience, "j" * 22, int(NOW), int(NOW) + 60, content, {}).message({})
+    message = Stored(
+        "https://a.example", POLICY.audience, "j" * 22, int(NOW), int(NOW) + 60, content, {}, "s" * 43
+    ).message({})
     arrived = arrival(message, content, RETENTION, 30.0)
     return process(ports, routes.processing, Task(routes, message), arrived)
 

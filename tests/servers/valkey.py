@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 import redis
 
+from tests.servers import NoServerError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -27,10 +29,6 @@ URL = os.environ.get("SIGNEDMSG_TEST_REDIS_URL")
 # To synchronise at once, and not when the next second begins.
 REPLICATED = ("--repl-diskless-sync-delay", "0", "--repl-diskless-load", "swapdb")
 _SLOTS = 16384
-
-
-class NoServerError(Exception):
-    """There is no server to be had here."""
 
 
 def binary() -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers import postgres, valkey
+from tests.servers import NoServerError, give_up, postgres, valkey
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -59,8 +59,8 @@ def prefix() -> str:
 def _need_valkey() -> None:
     try:
         valkey.binary()
-    except valkey.NoServerError as error:
-        pytest.skip(str(error))
+    except NoServerError as error:
+        give_up(error)
 
 
 @pytest.fixture(scope="session")
@@ -127,5 +127,5 @@ def postgres_pair() -> Generator[tuple[postgres.Postgres, postgres.Postgres]]:
 def _need_postgres() -> None:
     try:
         postgres.programs()
-    except postgres.NoServerError as error:
-        pytest.skip(str(error))
+    except NoServerError as error:
+        give_up(error)

@@ -33,6 +33,10 @@ MEANING = {
     "quota": "retry",
     "handler_error": "retry",
     "unavailable": "retry",
+    "in_progress": "retry",
+    "deferred": "retry",
+    "message_id_conflict": "dead",
+    "rejected": "dead",
 }
 BASE = "https://signedmsg.example/errors#"
 PROBLEM = {"content-type": "application/problem+json"}

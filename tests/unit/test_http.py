@@ -22,7 +22,7 @@ def test_request_is_the_token_and_nothing_that_nobody_asked_for(face: Face) -> N
     with FaultServer(answer(204)) as server:
         (sent,) = face.send(server.url + "?a=b")
     (request,) = server.requests
-    assert sent == ("m", 204, False)
+    assert sent == ("m", 204, False, None)
     assert request.line == "POST /inbox?a=b HTTP/1.1"
     assert request.body.count(b".") == 2
     assert set(request.headers) <= {
@@ -35,12 +35,12 @@ def test_request_is_the_token_and_nothing_that_nobody_asked_for(face: Face) -> N
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_2xx_is_delivered_over_the_wire(face: Face, status: int) -> None:
     with FaultServer(answer(status)) as server:
-        assert face.send(server.url) == [("m", status, False)]
+        assert face.send(server.url) == [("m", status, False, None)]
 
 
 def test_duplicate_is_delivered(face: Face) -> None:
     with FaultServer(answer(200, SignedMsg_Duplicate="1")) as server:
-        assert face.send(server.url) == [("m", 200, True)]
+        assert face.send(server.url) == [("m", 200, True, None)]
 
 
 OWN = [

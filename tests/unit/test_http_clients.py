@@ -117,7 +117,7 @@ def test_connection_given_up_in_the_tls_handshake_is_closed_at_once(backend: str
 def test_given_client_brings_its_own_trust(face: Face, certificate: Path) -> None:
     trust = ssl.create_default_context(cafile=certificate)
     with FaultServer(answer(204), tls=served_with(certificate)) as server:
-        assert face.send(server.url, client=lambda kind: kind(verify=trust)) == [("m", 204, False)]
+        assert face.send(server.url, client=lambda kind: kind(verify=trust)) == [("m", 204, False, None)]
 
 
 def test_given_client_is_left_open() -> None:
@@ -180,7 +180,7 @@ def test_given_client_with_a_transport_of_its_own_is_used(face: Face) -> None:
     def client(kind: Any) -> Any:
         return kind(transport=httpx.MockTransport(handle), headers={"x-trace": "1"})
 
-    assert face.send("https://shop.example/inbox", client=client) == [("m", 202, False)]
+    assert face.send("https://shop.example/inbox", client=client) == [("m", 202, False, None)]
     assert (seen[0].method, str(seen[0].url), seen[0].headers["x-trace"]) == ("POST", "https://shop.example/inbox", "1")
 
 

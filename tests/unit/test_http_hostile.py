@@ -56,7 +56,7 @@ def test_body_that_stalls_is_cut_off_in_time_and_its_status_counts(face: Face) -
         silence(connection)
 
     with FaultServer(stall) as server:
-        assert face.send(server.url, timeout=0.3) == [("m", 200, False)]
+        assert face.send(server.url, timeout=0.3) == [("m", 200, False, None)]
 
 
 DRIPPING_HEADS = {

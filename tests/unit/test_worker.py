@@ -245,9 +245,11 @@ def test_async_worker_runs_every_message_once(path: Path, backend: str, mode: st
 
 def test_error_of_the_application_leaves_an_async_worker_as_it_is(path: Path) -> None:
     async def work() -> None:
-        async with AsyncSQLiteInbox(path) as inbox:
-            async with AsyncWorker(Router(inbox, mode="lease", queued=True), poll=0.01):
-                raise KeyError("the application's own")
+        async with (
+            AsyncSQLiteInbox(path) as inbox,
+            AsyncWorker(Router(inbox, mode="lease", queued=True), poll=0.01),
+        ):
+            raise KeyError("the application's own")
 
     with pytest.raises(KeyError, match="own"):
         anyio.run(work)

@@ -1,0 +1,180 @@
+"""(HTTP request, policy, now, id) -> signing input: what a caller signs of the request it is about to send.
+
+A request is looked at once and bound; every attempt to send it wraps the same members
+in new `iat`, `exp` and `jti`. What is bound is what goes onto the wire: the raw target,
+the octets of the body, the field values as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from signedmsg._core.call_policy import is_url
+from signedmsg._core.components import REQUEST_TYP, content_digest, field_value, query_component
+from signedmsg._core.target import is_ambiguous, names_access_token, parse_target
+from signedmsg._core.urls import normal_audience, parse_url
+from signedmsg._jose import jws, strict_json
+from signedmsg.errors import SigningError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from signedmsg._core.compose import Attempt
+    from signedmsg._core.policy import SendPolicy
+
+# A proxy or a framework reads another method out of these than the one that is signed.
+_OVERRIDES: Final = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
+# They change what the request asks for or how its body reads, so none may be added or lost on the way.
+_COVERED: Final = frozenset({"content-type", "content-encoding", "idempotency-key", "range", "if"})
+# RFC 9110 §9.2.2: to do it twice is to do it once.
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
+# RFC 9110 §5.5 without the octets beyond ASCII, which each framework decodes in its own way.
+_FIELD_VALUE: Final = re.compile(r"[\x20-\x7e\t]*")
+
+
+class Outgoing(NamedTuple):
+    """A request as it will go onto the wire.
+
+    Attributes:
+        method: compared as it is, upper and lower case apart.
+        origin: scheme, host and port of the URL that is contacted, such as `https://shop.example`.
+        target: the raw path and query (RFC 9112 §3.2.1).
+        headers: the fields as they are sent, repeated ones apart.
+        body: the octets that are sent, after any content coding.
+    """
+
+    method: str
+    origin: str
+    target: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+
+
+class Bound(NamedTuple):
+    """What every attempt to send a request signs.
+
+    Attributes:
+        origin: the origin contacted, in normal form.
+        audience: for whom the token is.
+        members: `htm`, `htu` and `http` as JSON text.
+        repeatable: whether the request may be sent again though it may have been carried out.
+    """
+
+    origin: str
+    audience: str
+    members: bytes
+    repeatable: bool
+
+
+def call_audience(audience: str) -> str:
+    """Return a configured audience as calls name it: a bare origin has no slash at its end.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    normal = normal_audience(audience)
+    return normal.removesuffix("/") if is_url(normal) and parse_url(normal).path == "/" else normal
+
+
+def bind(request: Outgoing, *, audience: str | None = None, allow_http: bool = False) -> Bound:
+    """Check a request and write down what of it is signed.
+
+    Args:
+        request: what will be sent.
+        audience: for whom it is, in normal form; None for the origin contacted.
+        allow_http: whether it may go out in the clear.
+
+    Raises:
+        SigningError: receivers would refuse it, or could not tell it from another one.
+    """
+    if not _METHOD.fullmatch(request.method):
+        raise SigningError("method: expected a token of RFC 9110 §9.1")
+    origin = _origin(request.origin, allow_http=allow_http)
+    path, query = _target(request.target)
+    components = {"@query": query_component(query)} if query else {}
+    components.update(_fields(request.headers))
+    if request.body:
+        if "content-type" not in components:
+            raise SigningError(
+                "a body needs a Content-Type, which says how it reads",
+                hint='pass headers={"content-type": ...}, or json=, data= or files=, which set it',
+            )
+        components["content-digest"] = content_digest(request.body)
+    members = {"htm": request.method, "htu": origin + path, "http": components}
+    repeatable = request.method in _IDEMPOTENT or "idempotency-key" in components
+    return Bound(origin, audience or origin, strict_json.dumps(members)[1:-1], repeatable)
+
+
+def compose_request(policy: SendPolicy, bound: Bound, attempt: Attempt, *, alg: str, kid: str) -> bytes:
+    """Return the signing input of one attempt (RFC 7515 §5.1); its claims stand in a fixed order, `iss` first."""
+    issued_at = int(attempt.now)
+    payload = b"".join(
+        (
+            b'{"iss":',
+            strict_json.dumps(policy.issuer),
+            b',"aud":',
+            strict_json.dumps(bound.audience),
+            b',"iat":%d,"exp":%d,"jti":"' % (issued_at, issued_at + policy.lifetime),
+            attempt.jti.encode(),
+            b'",',
+            bound.members,
+            b"}",
+        )
+    )
+    return jws.compose(alg, kid, REQUEST_TYP, payload)
+
+
+# A client calls few origins, and each of them often.
+@lru_cache(maxsize=256)
+def _origin(origin: str, *, allow_http: bool) -> str:
+    try:
+        url = parse_url(origin)
+    except ValueError as error:
+        raise SigningError(f"url: {error}") from None
+    # Over plain http anybody on the way reads the request and can answer in the receiver's name.
+    if url.scheme != "https" and not allow_http:
+        raise SigningError(
+            "url: expected https://", hint="dangerously_allow_http=True sends in the clear, for local development"
+        )
+    return url.origin
+
+
+def _target(target: bytes) -> tuple[str, str]:
+    """Return the path in normal form, and the query as it is sent."""
+    try:
+        (path, query), _ = parse_target(target)
+    except ValueError as error:
+        raise SigningError(f"url: {error}") from None
+    if is_ambiguous(str(path)):
+        raise SigningError("url: a path with a '.', '..' or empty segment is refused, escaped or not")
+    if names_access_token(str(query)):
+        raise SigningError("url: access_token in the query is a second credential")
+    return str(path), str(query)
+
+
+def _fields(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the fields that are covered, each with its combined value (RFC 9421 §2.1)."""
+    found: dict[str, list[str]] = {}
+    for raw, value in headers:
+        name = raw.decode("latin-1").lower()
+        # A gateway interface makes X_HTTP_METHOD and X-Http-Method one and the same.
+        meant = name.replace("_", "-")
+        if meant == "authorization":
+            raise SigningError("the request has a credential already; send it without another `auth` or Authorization")
+        if meant in _OVERRIDES:
+            raise SigningError(f"{meant}: a field that overrides the signed method is refused")
+        if meant in _COVERED or meant.startswith("if-"):
+            found.setdefault(name, []).append(value.decode("latin-1"))
+    return {name: _combined(name, values) for name, values in found.items()}
+
+
+def _combined(name: str, values: list[str]) -> str:
+    if name == "content-type" and len(values) > 1:
+        raise SigningError("content-type: the field stands more than once, and nobody knows which one counts")
+    value = field_value(values)
+    if not _FIELD_VALUE.fullmatch(value):
+        raise SigningError(f"{name}: a field that is signed holds visible ASCII characters alone")
+    return value
