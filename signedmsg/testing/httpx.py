@@ -1,0 +1,43 @@
+"""`CapturingTransport` for httpx: what would have gone out, and answers as a test tells them."""
+
+from __future__ import annotations
+
+import httpx
+
+from signedmsg.testing._capture import Captured, Capturing
+
+__all__ = ["Captured", "CapturingTransport"]
+
+
+class CapturingTransport(Capturing["int | httpx.Response | Exception"], httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """A transport that sends nothing: for `httpx.Client(transport=...)`, and for an `AsyncClient`.
+
+    ```python
+    transport = CapturingTransport(peer, 503, 202)
+    sender = Sender(peer.issuer, peer.key, client=httpx.Client(transport=transport))
+    ```
+
+    Args:
+        peer: whose key the requests are signed with.
+        answers: what to answer, in turn, and the last for good: a status, a `Response`, or an
+            exception to raise. None means 202 each time.
+    """
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Keep the request, and answer."""
+        self.keep(request, request.read())
+        return self._answer()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """See `handle_request`."""
+        self.keep(request, await request.aread())
+        return self._answer()
+
+    def _answer(self) -> httpx.Response:
+        answer = self.next_answer()
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, httpx.Response):
+            # A client consumes its response, so one that is given again is given anew.
+            return httpx.Response(answer.status_code, headers=answer.headers, content=answer.read())
+        return httpx.Response(202 if answer is None else answer)
