@@ -30,8 +30,8 @@ CALL: Final = "signedmsg_call"
 MODEL: Final = "_signedmsg_model"
 
 
-def head_of(request: HttpRequest) -> Head:
-    """Return the head of a request as the server got it."""
+def head_of(request: HttpRequest, prefix: bytes) -> Head:
+    """Return the head of a request as the server got it; `prefix` is the decoded path of the `external_url`."""
     if isinstance(request, ASGIRequest):
         scope = dict(request.scope)
         if isinstance(scope.get("query_string"), str):
@@ -41,7 +41,8 @@ def head_of(request: HttpRequest) -> Head:
     meta = request.META
     # Django writes text where PEP 3333 has octets: both paths are decoded as UTF-8 by now.
     script, path = str(meta.get("SCRIPT_NAME", "")), str(meta.get("PATH_INFO", ""))
-    return Head(str(meta["REQUEST_METHOD"]), wsgi_target(meta, script.encode(), path.encode()), wsgi_headers(meta))
+    target = wsgi_target(meta, script.encode(), path.encode(), prefix)
+    return Head(str(meta["REQUEST_METHOD"]), target, wsgi_headers(meta))
 
 
 def body_of(request: HttpRequest, most: int) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from signedmsg._core.envelope_request import parse_content_length
@@ -92,28 +92,39 @@ def content_of(call: Call[object], status: int, body: bytes) -> bytes:
     return b"" if call.method == "HEAD" or status in (204, 304) else body
 
 
-def wsgi_target(environ: Mapping[str, object], script: bytes, path: bytes) -> bytes | DecodedTarget:
+def wsgi_target(environ: Mapping[str, object], script: bytes, path: bytes, prefix: bytes) -> bytes | DecodedTarget:
     """Return the target as the server got it, or decoded where that is not what the application acts upon.
 
     Args:
-        environ: only `RAW_URI` (gunicorn), `REQUEST_URI` (waitress, uWSGI, mod_wsgi, Werkzeug) and the query are read.
+        environ: only `RAW_URI` (gunicorn), `REQUEST_URI` (waitress, uWSGI, mod_wsgi, Werkzeug), the query, and
+            what may have set `SCRIPT_NAME` are read.
         script: the decoded octets of `SCRIPT_NAME`, below which the application is mounted.
         path: the decoded octets of `PATH_INFO`, by which the application finds its view.
+        prefix: the decoded path of the receiver's `external_url`, without a slash at its end.
     """
     query = _text(environ, "QUERY_STRING").encode("latin-1")
-    if environ.get("HTTP_SCRIPT_NAME"):
-        # gunicorn believes this field of a proxy on the same host, which may have passed it on. Who is allowed
-        # `/v1/*` could have `/admin` served as `/v1/admin`: so only what is served counts, below `external_url`.
-        return DecodedTarget(path or b"/", query)
     whole = script + path or b"/"
+    # gunicorn believes this field of a proxy on the same host, which may have passed it on.
+    named = _text(environ, "HTTP_SCRIPT_NAME") if script else ""
     sent = _origin_form((_text(environ, "RAW_URI") or _text(environ, "REQUEST_URI")).encode("latin-1"))
-    if _is_same(sent, query, whole, path):
+    if not named and _is_same(sent, query, whole, path):
         return sent
-    before = environ.get("werkzeug.proxy_fix.orig")
-    if isinstance(before, dict) and environ.get("HTTP_X_FORWARDED_PREFIX"):
-        # The same, of Werkzeug's ProxyFix: this is the name before it read the field.
-        whole = _text(cast("Mapping[str, object]", before), "SCRIPT_NAME").encode("latin-1") + path
+    if script and not named and "werkzeug.proxy_fix.orig" in environ:
+        # ProxyFix believes this one, where it is told to.
+        named = _text(environ, "HTTP_X_FORWARDED_PREFIX")
+    if named:
+        whole = _below(script, named.encode("latin-1"), prefix) + path or b"/"
     return DecodedTarget(whole, query)
+
+
+def _below(script: bytes, named: bytes, prefix: bytes) -> bytes:
+    """Return where an application is mounted below `external_url`, when the caller may have named a part of it.
+
+    If the field was believed, who is allowed `/v1/*` could have `/v1/admin` served as `/admin`; if it was not, and
+    the name is that of a true mount, leaving it out would let a call for `/v1/x` reach `/admin/v1/x`. Nothing tells
+    the two apart, so only the prefix that the receiver was configured with counts, and nobody may sign `//`.
+    """
+    return script.removeprefix(prefix) if named == prefix and script.startswith(prefix) else b"/" + script
 
 
 def _origin_form(sent: bytes) -> bytes:

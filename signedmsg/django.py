@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponseBase
 
     from signedmsg._core.call import Call
+    from signedmsg._core.call_policy import CallPolicy
 
 T = TypeVar("T")
 V = TypeVar("V", bound="Callable[..., HttpResponseBase | Awaitable[HttpResponseBase]]")
@@ -65,7 +66,7 @@ def signed(
     _require_receiver(receiver)
     if model is not None:
         Models().of(model)
-    scheme = receiver.require_calls().scheme
+    policy = receiver.require_calls()
 
     sign = signed_answers(answers) if answers is not None else None
 
@@ -75,8 +76,8 @@ def signed(
             needs = "an AsyncReceiver" if _suspends(view) else "a blocking Receiver"
             raise TypeError(f"receiver: {getattr(view, '__name__', 'this view')} needs {needs}")
         if isinstance(receiver, AsyncReceiver):
-            return cast("V", csrf_exempt(_suspending(receiver, scheme, model, view)))
-        return cast("V", csrf_exempt(_blocking(receiver, scheme, model, view)))
+            return cast("V", csrf_exempt(_suspending(receiver, policy, model, view)))
+        return cast("V", csrf_exempt(_blocking(receiver, policy, model, view)))
 
     return decorate
 
@@ -104,14 +105,15 @@ def current_call(request: HttpRequest, model: type[object] | None = None) -> Cal
 
 
 def _blocking(
-    receiver: Receiver, scheme: str, model: type[object] | None, view: Callable[..., object]
+    receiver: Receiver, policy: CallPolicy, model: type[object] | None, view: Callable[..., object]
 ) -> Callable[..., object]:
     @wraps(view)
     def verified(request: HttpRequest, *args: object, **kwargs: object) -> object:
         try:
-            call = verify_call(receiver, head_of(request), partial(body_of, request), model)
+            head = head_of(request, policy.prefix_octets)
+            call = verify_call(receiver, head, partial(body_of, request), model)
         except SignedMessageError as error:
-            return respond(answer_call_error(error, receiver.clock(), scheme))
+            return respond(answer_call_error(error, receiver.clock(), policy.scheme))
         keep(request, call, model)
         return view(request, *args, **kwargs)
 
@@ -119,19 +121,19 @@ def _blocking(
 
 
 def _suspending(
-    receiver: AsyncReceiver, scheme: str, model: type[object] | None, view: Callable[..., object]
+    receiver: AsyncReceiver, policy: CallPolicy, model: type[object] | None, view: Callable[..., object]
 ) -> Callable[..., Awaitable[object]]:
     @wraps(view)
     async def verified(request: HttpRequest, *args: object, **kwargs: object) -> object:
         try:
-            opened = await receiver.open_request(*head_of(request))
+            opened = await receiver.open_request(*head_of(request, policy.prefix_octets))
             # Django has taken in the whole body before it called this view.
             body = body_of(request, opened.max_body + 1)
             if len(body) > opened.max_body:
                 raise opened.too_large()
             call = await opened.finish(body, model)
         except SignedMessageError as error:
-            return respond(answer_call_error(error, receiver.clock(), scheme))
+            return respond(answer_call_error(error, receiver.clock(), policy.scheme))
         keep(request, call, model)
         return await cast("Awaitable[object]", view(request, *args, **kwargs))
 

@@ -113,7 +113,8 @@ class SignedAuthentication(BaseAuthentication):
         """
         django_request = request._request  # noqa: SLF001
         try:
-            call = verify_call(self.receiver, head_of(django_request), partial(body_of, django_request), self.model)
+            head = head_of(django_request, self.receiver.require_calls().prefix_octets)
+            call = verify_call(self.receiver, head, partial(body_of, django_request), self.model)
         except SignedMessageError as error:
             answer = answer_call_error(error, self.receiver.clock(), self.scheme)
             # The answer is a problem document, whatever the view's own renderers are.

@@ -61,13 +61,14 @@ def signed(
     Raises:
         TypeError, ValueError: the receiver is another, or cannot take calls; the model is none.
     """
-    scheme = check_receiver(receiver, model, "a Flask view", answers).scheme
+    policy = check_receiver(receiver, model, "a Flask view", answers)
+    scheme, prefix = policy.scheme, policy.prefix_octets
 
     def decorate(view: Callable[P, View]) -> Callable[P, ResponseReturnValue]:
         @wraps(view)
         def verified(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
             try:
-                call = verify_call(receiver, _head(), _body, model)
+                call = verify_call(receiver, _head(prefix), _body, model)
             except SignedMessageError as error:
                 return _respond(answer_call_error(error, receiver.clock(), scheme))
             g._signedmsg = _Verified(request.environ, model, call)  # noqa: SLF001
@@ -103,10 +104,10 @@ def current_call(model: type[object] | None = None) -> Call[object]:
     return verified.call
 
 
-def _head() -> Head:
+def _head(prefix: bytes) -> Head:
     environ = request.environ
     script, path = (str(environ.get(name, "")).encode("latin-1") for name in ("SCRIPT_NAME", "PATH_INFO"))
-    return Head(str(environ["REQUEST_METHOD"]), wsgi_target(environ, script, path), wsgi_headers(environ))
+    return Head(str(environ["REQUEST_METHOD"]), wsgi_target(environ, script, path, prefix), wsgi_headers(environ))
 
 
 def _body(most: int) -> bytes:

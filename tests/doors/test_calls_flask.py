@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flask import Flask, Response, abort, request, send_file
 from pydantic import BaseModel
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import signedmsg
@@ -54,12 +55,13 @@ from .call_matrix import (
 )
 from .call_servers import ANSWERS, REQUIRING, Site, mounted, running
 from .servers import listen
-from .straight import Input
+from .straight import Input, call_wsgi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+ANYTHING = KeyDirectory(Issuer(ISSUER, allow=["*"], keys=JWKSet(KEY.public)))
 
 
 class Order(BaseModel):
@@ -306,8 +308,42 @@ def test_forged_prefix_of_a_proxy_serves_no_other_path_than_was_signed() -> None
             forged = ("X-Forwarded-Prefix", "/v1")
             # Signed for /v1/public/x, and what would be served is /public/x.
             assert exchange(site.port, get("/public/x", forged, signed_for="/v1/public/x")).status == 401
-            assert exchange(site.port, get("/public/x", forged)).status == 200
-            assert [call.path for call in stage.handled] == ["/public/x"]
+            # Without the target as it was sent, nothing tells a forged prefix from a true mount.
+            assert exchange(site.port, get("/public/x", forged)).status == (200 if name == "waitress" else 401)
+            assert {call.path for call in stage.handled} <= {"/public/x"}
+
+
+@pytest.mark.parametrize("forged", ["Script-Name", "X-Forwarded-Prefix"])
+@pytest.mark.parametrize("value", ["x", "/admin", "x, /admin"])
+def test_forged_prefix_leaves_no_mount_out_of_what_must_be_signed(site: Site, forged: str, value: str) -> None:
+    stage = CallStage("sync", directory=ANYTHING)
+    shop: Any = Flask(__name__)
+    site.serve(ProxyFix(DispatcherMiddleware(shop.wsgi_app, {"/admin": build(stage)}), x_prefix=0))
+    assert exchange(site.port, get("/admin/v1/x", (forged, value), signed_for="/v1/x")).status == 401
+    reply = exchange(site.port, get("/admin/v1/x", (forged, value)))
+    assert reply.status == 401 or reply.json()["target"] == "/admin/v1/x"
+    assert exchange(site.port, get("/admin/v1/x")).status == 200
+
+
+def test_prefix_that_a_proxy_names_is_taken_off_where_it_is_that_of_the_external_url(site: Site) -> None:
+    stage = CallStage("sync", directory=ANYTHING, external_url=f"{ORIGIN}/shop")
+    app: Any = build(stage)
+    site.serve(ProxyFix(app.wsgi_app, x_prefix=1))
+    named = ("X-Forwarded-Prefix", "/shop")
+    assert exchange(site.port, get("/v1/x", named, signed_for="/shop/v1/x")).status == 200
+    assert exchange(site.port, get("/v1/x", named)).status == 401
+
+
+@pytest.mark.parametrize(
+    ("external", "signed_for", "status"), [("/shop", "/shop/v1/x", 200), ("", "/shop/v1/x", 401), ("", "/v1/x", 401)]
+)
+def test_name_that_gunicorn_believes_counts_where_it_is_that_of_the_external_url(
+    external: str, signed_for: str, status: int
+) -> None:
+    stage = CallStage("sync", directory=ANYTHING, external_url=ORIGIN + external)
+    environ = {"RAW_URI": "/shop/v1/x", "SCRIPT_NAME": "/shop", "PATH_INFO": "/v1/x", "HTTP_SCRIPT_NAME": "/shop"}
+    request = get("/shop/v1/x", signed_for=signed_for)
+    assert call_wsgi(build(stage), b"", method="GET", fields=request.headers, **environ).status == status
 
 
 def test_target_in_absolute_form_is_read_without_its_authority() -> None:
