@@ -87,7 +87,7 @@ class SignedCalls(ASGIMiddleware):
         plain = cast("_doors.Scope", scope)
         reply = cast("_doors.Send", send)
         path = _routed_path(plain)
-        if self._exempt.covers(method_of(plain), scope["path"], target_of(plain, path=path)):
+        if self._exempt.covers(method_of(plain), _named_path(plain, path), target_of(plain, path=path)):
             await next_app(scope, receive, send)
         elif scope["type"] == ScopeType.WEBSOCKET:
             await reply({"type": "websocket.close", "code": 1008})
@@ -149,9 +149,26 @@ def _routed_path(scope: _doors.Scope) -> str:
     else it cuts off a path has not been signed like that: a root path found in its middle.
     """
     path, root, raw = scope["path"], scope.get("root_path", ""), scope.get("raw_path")
-    if raw is None:
-        return str(path)
-    seen = unquote_to_bytes(raw.partition(b"?")[0]).decode("utf-8", "replace")
+    seen = str(path) if raw is None else unquote_to_bytes(raw.partition(b"?")[0]).decode("utf-8", "replace")
+    if _is_mounted(scope):
+        known = raw is not None and (not root or root not in seen or _is_below(seen, root))
+        # What is left of a path says nothing of where it was cut off, and nobody may sign `//`.
+        return seen if known else f"/{path}"
     trimmed = seen.rstrip("/") or "/"
-    mounted = getattr(scope.get("route_handler"), "is_mount", False) and trimmed.endswith(path.rstrip("/"))
-    return seen if mounted or trimmed in (path, (root + path).rstrip("/")) else str(path)
+    return seen if trimmed in (path, (root + path).rstrip("/")) else str(path)
+
+
+def _named_path(scope: _doors.Scope, routed: str) -> str:
+    """Return the path as the application's routes name it, a mount included."""
+    if not _is_mounted(scope):
+        return str(scope["path"])
+    root: str = scope.get("root_path", "")
+    return routed.removeprefix(root) if root and _is_below(routed, root) else routed
+
+
+def _is_mounted(scope: _doors.Scope) -> bool:
+    return bool(getattr(scope.get("route_handler"), "is_mount", False))
+
+
+def _is_below(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip("/") + "/")

@@ -227,6 +227,30 @@ def test_path_that_litestar_finds_behind_a_root_path_in_its_middle_is_refused() 
     assert signed.answer.code == "binding"
 
 
+@asgi("/admin", is_mount=True, copy_scope=True)
+async def admin(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"admin", "more_body": False})
+
+
+@pytest.mark.parametrize(("target", "status"), [("/admin/public/x", 401), ("/admin/open", 200), ("/admin", 401)])
+def test_exemption_names_a_path_from_the_root_of_the_application_also_below_a_mount(target: str, status: int) -> None:
+    app = build(CallStage("async"), admin, exempt=["* /public/*", "GET /admin/open", "GET /"])
+    assert run(app, Wire("GET", target, body=b"")).answer.status == status
+
+
+def test_mount_behind_a_root_path_in_the_middle_of_a_path_takes_no_call_for_that_path() -> None:
+    for target in ("/v1/shop/admin/users", "/v1/shop/admin"):
+        call = run(build(CallStage("async", directory=ANYTHING), admin, exempt=[]), get(target), root_path="/shop")
+        assert call.answer.code == "binding"
+
+
+def test_mount_whose_path_the_server_lost_takes_no_call_for_what_is_left_of_it() -> None:
+    app = build(CallStage("async", directory=ANYTHING), admin, exempt=[])
+    for signed_for in ("/users", "/users/"):
+        assert run(app, get(signed_for), raw_path=None, path="/admin/users").answer.code == "binding"
+
+
 @pytest.mark.parametrize(
     ("external", "raw_path", "path"),
     [
