@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # In the scope itself, since a server or framework may share its `state` between requests.
 _SLOT: Final = "signedmsg.call"
 _WAITING: Final = "signedmsg.waiting"
+_WEBSOCKET: Final = "WEBSOCKET"
 # RFC 3986 §3.3: what may stand in a path as it is.
 _PATH_SAFE: Final = "/!$&'()*+,;=:@~"
 
@@ -145,7 +146,10 @@ def await_call(scope: Scope) -> Callable[[], Call[Any] | None]:
 
 def method_of(scope: Scope) -> str:
     """Return the method that patterns of exemptions name; a websocket's opening request has one of its own."""
-    return str(scope["method"]) if scope["type"] == "http" else "WEBSOCKET"
+    if scope["type"] != "http":
+        return _WEBSOCKET
+    # HTTP takes any token as a method, and what opens a websocket does not let a request of that name in.
+    return "" if scope["method"] == _WEBSOCKET else str(scope["method"])
 
 
 def recall(scope: Scope) -> Call[Any] | None:

@@ -288,6 +288,11 @@ def test_receiver_that_knows_no_origin_is_refused_when_the_application_is_built(
         guard(CallStage("async", audience="urn:shop"))
 
 
+def test_method_of_the_name_websocket_is_not_exempt_as_one() -> None:
+    guarded = guard(CallStage("async"), exempt=["WEBSOCKET /v1/*"])
+    assert run(guarded, Request("WEBSOCKET", "/v1/live", body=b"")).answer.status == 401
+
+
 @pytest.mark.parametrize(
     "pattern", ["*", "/health", "health", "GET health", "get /health", "GET /a/../b", "GET /*/x", 5]
 )
