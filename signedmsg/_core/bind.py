@@ -6,9 +6,17 @@ token learns which part differs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from signedmsg._core.components import FIELD_NAME, field_value, parse_content_digest, query_component
+from signedmsg._core.components import (
+    FIELD_NAME,
+    changes_request,
+    field_value,
+    meant_by,
+    overrides_method,
+    parse_content_digest,
+    query_component,
+)
 from signedmsg._core.target import (
     DecodedTarget,
     RawTarget,
@@ -25,11 +33,6 @@ if TYPE_CHECKING:
 
     from signedmsg._core.call import Request
     from signedmsg._core.call_policy import CallPolicy
-
-# Each makes some framework or proxy treat the request as one of another method.
-_OVERRIDES: Final = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
-# Each changes what a request does: added on the way, it must not pass unsigned. So must `if-*`.
-_GUARDED: Final = frozenset({"content-encoding", "idempotency-key", "range", "if"})
 
 
 def bind(request: Request, htm: str, htu: str, members: Mapping[str, str], policy: CallPolicy) -> RawTarget:
@@ -114,11 +117,10 @@ def _check_unsigned(fields: Mapping[str, list[str]], members: Mapping[str, str])
     if len(fields.get("content-type", ())) > 1:
         raise BindingError(component="content-type", reason="the field stands more than once")
     for name in fields:
-        # A gateway interface makes X_HTTP_METHOD and X-Http-Method one and the same.
-        meant = name.replace("_", "-")
-        if meant in _OVERRIDES:
+        meant = meant_by(name)
+        if overrides_method(meant):
             raise BindingError(component=meant, reason="a field that overrides the method is refused")
-        if name not in members and (meant in _GUARDED or meant.startswith("if-")):
+        if name not in members and changes_request(meant):
             raise BindingError(component=meant, reason="the field is there and was not signed")
 
 

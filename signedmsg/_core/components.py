@@ -18,10 +18,30 @@ RECEIPT_TYP: Final = "vnd.signedmsg.receipt+jwt"
 # RFC 9110 §5.1, in the lower case in which RFC 9421 §2.1 writes the name of a field.
 FIELD_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,128}")
 
+# Each makes some framework or proxy treat the request as one of another method.
+_OVERRIDES: Final = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
+# Each changes what a request asks for or how its body reads; so does every `if-*`.
+_GUARDED: Final = frozenset({"content-encoding", "idempotency-key", "range", "if"})
+
 # The IANA registry (RFC 9530 §7.2) calls these two active; whatever else it has is broken or a checksum.
 _SECURE: Final = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
 # A dictionary of byte sequences without parameters (RFC 9651 §3.2, §3.3.5).
 _DIGEST: Final = re.compile(r"([a-z*][a-z0-9_.*-]{0,63})=:([A-Za-z0-9+/]{0,128}={0,2}):")
+
+
+def meant_by(name: str) -> str:
+    """Return which field a name in lower case means to a gateway interface: X_HTTP_METHOD is X-Http-Method there."""
+    return name.replace("_", "-")
+
+
+def overrides_method(meant: str) -> bool:
+    """Return whether a field makes another method of the one that is signed; it is refused on both sides."""
+    return meant in _OVERRIDES
+
+
+def changes_request(meant: str) -> bool:
+    """Return whether a field must be signed or absent: added or lost on the way, it changes the request."""
+    return meant in _GUARDED or meant.startswith("if-")
 
 
 def content_digest(body: bytes) -> str:

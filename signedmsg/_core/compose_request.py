@@ -12,7 +12,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from signedmsg._core.call_policy import is_url
-from signedmsg._core.components import REQUEST_TYP, content_digest, field_value, query_component
+from signedmsg._core.components import (
+    REQUEST_TYP,
+    changes_request,
+    content_digest,
+    field_value,
+    meant_by,
+    overrides_method,
+    query_component,
+)
 from signedmsg._core.target import is_ambiguous, names_access_token, parse_target
 from signedmsg._core.urls import normal_audience, parse_url
 from signedmsg._jose import jws, strict_json
@@ -24,10 +32,6 @@ if TYPE_CHECKING:
     from signedmsg._core.compose import Attempt
     from signedmsg._core.policy import SendPolicy
 
-# A proxy or a framework reads another method out of these than the one that is signed.
-_OVERRIDES: Final = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
-# They change what the request asks for or how its body reads, so none may be added or lost on the way.
-_COVERED: Final = frozenset({"content-type", "content-encoding", "idempotency-key", "range", "if"})
 # RFC 9110 §9.2.2: to do it twice is to do it once.
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
@@ -160,13 +164,12 @@ def _fields(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for raw, value in headers:
         name = raw.decode("latin-1").lower()
-        # A gateway interface makes X_HTTP_METHOD and X-Http-Method one and the same.
-        meant = name.replace("_", "-")
+        meant = meant_by(name)
         if meant == "authorization":
             raise SigningError("the request has a credential already; send it without another `auth` or Authorization")
-        if meant in _OVERRIDES:
+        if overrides_method(meant):
             raise SigningError(f"{meant}: a field that overrides the signed method is refused")
-        if meant in _COVERED or meant.startswith("if-"):
+        if meant == "content-type" or changes_request(meant):
             found.setdefault(name, []).append(value.decode("latin-1"))
     return {name: _combined(name, values) for name, values in found.items()}
 
