@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from signedmsg._core.answers import Answer, answer_call_error
 from signedmsg._core.call_patterns import allows, problem_of_call_pattern
+from signedmsg._core.components import meant_by, overrides_method
 from signedmsg._core.envelope_request import parse_content_length
 from signedmsg._core.policy import check
 from signedmsg._core.target import DecodedTarget, has_escaped_separator, is_ambiguous, normal_path
@@ -71,15 +72,21 @@ def _is_same(sent: bytes, path: str, root: str) -> bool:
     return path == seen or (root != "" and (root + path == seen or path == root + seen))
 
 
+def headers_of(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Return the header fields of a request, and leave them to be read again."""
+    # Any iterable by the specification, perhaps one that can be gone through only once.
+    headers: list[tuple[bytes, bytes]] = list(scope["headers"])
+    scope["headers"] = headers
+    return headers
+
+
 async def open_scope(receiver: AsyncReceiver, scope: Scope, *, path: str | None = None) -> AsyncOpenRequest:
     """Verify everything about a request but its body.
 
     Raises:
         VerificationError, UnavailableError: it is refused.
     """
-    # Any iterable by the specification, perhaps one that can be gone through only once.
-    headers: list[tuple[bytes, bytes]] = list(scope["headers"])
-    scope["headers"] = headers
+    headers = headers_of(scope)
     opened = await receiver.open_request(scope["method"], target_of(scope, path=path), headers)
     lengths = [value.decode("latin-1") for name, value in headers if name.lower() == b"content-length"]
     length = parse_content_length(lengths)
@@ -184,7 +191,9 @@ class Exempt:
         self._patterns = tuple(patterns)
         check(_problem_of_pattern(pattern) for pattern in self._patterns)
 
-    def covers(self, method: str, path: str, raw: bytes | DecodedTarget) -> bool:
+    def covers(
+        self, method: str, path: str, raw: bytes | DecodedTarget, headers: Iterable[tuple[bytes, bytes]]
+    ) -> bool:
         """Return whether a request is exempt.
 
         Args:
@@ -192,6 +201,7 @@ class Exempt:
             path: as the application routes it, decoded.
             raw: the target as it was sent. Where it says anything but this path, nothing is exempt:
                 what skips the signature must be what will be served, whoever resolves it.
+            headers: its header fields; with one that overrides the method, nothing is exempt either.
         """
         if not self._patterns or isinstance(raw, DecodedTarget):
             return False
@@ -201,7 +211,9 @@ class Exempt:
             return False
         if is_ambiguous(sent) or is_ambiguous(seen) or has_escaped_separator(sent):
             return False
-        return any(allows(pattern, method, seen) for pattern in self._patterns)
+        if not any(allows(pattern, method, seen) for pattern in self._patterns):
+            return False
+        return not any(overrides_method(meant_by(name.decode("latin-1").lower())) for name, _ in headers)
 
 
 def _problem_of_pattern(pattern: object) -> str | None:

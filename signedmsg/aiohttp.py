@@ -65,7 +65,7 @@ def signed_calls(
     @web.middleware
     async def verify(request: web.Request, handler: Handler) -> web.StreamResponse:
         target = request.raw_path.encode("utf-8", "surrogateescape")
-        if exempted.covers(request.method, request.path, target):
+        if exempted.covers(request.method, request.path, target, request.raw_headers):
             return await handler(request)
         try:
             request[CALL] = await _verify(receiver, request, target)

@@ -12,6 +12,7 @@ from litestar.middleware import ASGIMiddleware
 from signedmsg._doors import (
     Exempt,
     check_receiver,
+    headers_of,
     method_of,
     recall,
     refusal,
@@ -87,7 +88,8 @@ class SignedCalls(ASGIMiddleware):
         plain = cast("_doors.Scope", scope)
         reply = cast("_doors.Send", send)
         path = _routed_path(plain)
-        if self._exempt.covers(method_of(plain), _named_path(plain, path), target_of(plain, path=path)):
+        named, sent = _named_path(plain, path), target_of(plain, path=path)
+        if self._exempt.covers(method_of(plain), named, sent, headers_of(plain)):
             await next_app(scope, receive, send)
         elif scope["type"] == ScopeType.WEBSOCKET:
             await reply({"type": "websocket.close", "code": 1008})

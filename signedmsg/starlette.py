@@ -8,6 +8,7 @@ from signedmsg._doors import (
     Exempt,
     await_call,
     check_receiver,
+    headers_of,
     method_of,
     recall,
     refusal,
@@ -81,7 +82,7 @@ class SignedCalls:
             await self._app(scope, receive, send)
         elif scope["type"] not in ("http", "websocket"):
             raise ValueError(f"unknown ASGI scope {scope['type']!r}")
-        elif self._exempt.covers(method_of(scope), _route_path(scope), target_of(scope)):
+        elif self._exempt.covers(method_of(scope), _route_path(scope), target_of(scope), headers_of(scope)):
             # A call that other middleware verified for another audience is none of this application's.
             remember(scope, None)
             await self._app(scope, receive, send)

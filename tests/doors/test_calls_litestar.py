@@ -96,6 +96,13 @@ def test_call_that_is_not_as_signed_is_refused_and_its_handler_does_not_run(door
     try_refusal(door.port, door.open(**refusal.options()), refusal)
 
 
+def test_request_whose_method_a_field_overrides_is_not_exempt(door: Served) -> None:
+    stage = door.open()
+    for name in ("X-HTTP-Method-Override", "X-HTTP-METHOD", "x-method-override"):
+        assert door.exchange(Wire("GET", "/public/x", ((name, "DELETE"),), b"")).status == 401
+    assert stage.handled == []
+
+
 @pytest.mark.parametrize("target", CROOKED.values(), ids=CROOKED)
 @pytest.mark.parametrize("signed", [True, False], ids=["signed", "unsigned"])
 def test_crooked_path_is_refused_and_never_exempt(door: Served, target: str, signed: bool) -> None:
