@@ -50,7 +50,7 @@ class _Request(NamedTuple):
 
 @overload
 def signed(
-    receiver: Receiver,
+    receiver: Receiver, *, answers: AnswerSigner | None = None
 ) -> Callable[[Callable[[Call[object], object], R]], Callable[[Event, object], R | Event]]: ...
 @overload
 def signed(

@@ -20,6 +20,7 @@ from signedmsg import (
     AsyncSender,
     AsyncSigner,
     AsyncSQLiteReplayCache,
+    Call,
     Chain,
     DirectoryDocument,
     Freshness,
@@ -46,6 +47,8 @@ from signedmsg import (
     asgi,
     wsgi,
 )
+from signedmsg.aws_lambda import signed as for_lambda
+from signedmsg.signed_answers import AnswerSigner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,3 +175,16 @@ def not_a_message(data: Invoice) -> None:
 
 
 router.on("x", Invoice)(not_a_message)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+answers = AnswerSigner("https://b.example", SigningKey.generate())
+
+
+@for_lambda(receiver, answers=answers)
+def report(call: Call[object], context: object) -> int:
+    return call.issued_at
+
+
+@for_lambda(receiver, Invoice, answers=answers)
+def order(call: Call[Invoice], context: object) -> int:
+    return call.data.number
