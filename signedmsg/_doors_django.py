@@ -37,11 +37,15 @@ def head_of(request: HttpRequest, prefix: bytes) -> Head:
         if isinstance(scope.get("query_string"), str):
             # Django's own test client.
             scope["query_string"] = scope["query_string"].encode("latin-1")
-        return Head(scope["method"], target_of(scope), list(scope["headers"]))
+        path, script = str(scope["path"]), request.script_name or ""
+        if request.path_info != path.removeprefix(script):
+            # What finds the view is this, and middleware has set it.
+            path = script + request.path_info
+        return Head(scope["method"], target_of(scope, path=path), list(scope["headers"]))
     meta = request.META
-    # Django writes text where PEP 3333 has octets: both paths are decoded as UTF-8 by now.
-    script, path = str(meta.get("SCRIPT_NAME", "")), str(meta.get("PATH_INFO", ""))
-    target = wsgi_target(meta, script.encode(), path.encode(), prefix)
+    # Django writes text where PEP 3333 has octets: both paths are decoded as UTF-8 by now. Middleware may have set
+    # the one that finds the view.
+    target = wsgi_target(meta, str(meta.get("SCRIPT_NAME", "")).encode(), request.path_info.encode(), prefix)
     return Head(str(meta["REQUEST_METHOD"]), target, wsgi_headers(meta))
 
 

@@ -124,6 +124,23 @@ def test_crooked_path_reaches_no_view(colour: Colour, name: str) -> None:
     assert opened.handled == []
 
 
+def test_path_that_middleware_rewrites_must_be_signed_as_it_is_routed(colour: Colour) -> None:
+    opened = CallStage(colour.face)
+    view = colour.view(opened)
+
+    def rewriting(request: Any) -> Any:
+        request.path_info = "/v1/admin"
+        return view(request)
+
+    async def rewriting_async(request: Any) -> Any:
+        return await rewriting(request)
+
+    colour.route(rest=rewriting_async if colour.face == "async" else rewriting)
+    assert exchange(colour.port, get("/v1/reports")).status == 401
+    assert exchange(colour.port, get("/v1/reports", signed_for="/v1/admin")).status == 200
+    assert [call.path for call in opened.handled] == ["/v1/admin"]
+
+
 @pytest.mark.parametrize("target", ["/v1/a%2Fb", "/v1/a%5Cb"])
 def test_path_with_an_escaped_separator_is_served_only_where_the_server_keeps_the_raw_path(
     colour: Colour, target: str, request: pytest.FixtureRequest
