@@ -24,11 +24,11 @@ class OutgoingCall:
 
     def __init__(self, request: Any, scheme: str) -> None:
         self.attempts = 0
-        # Not the request itself, which refers to this: whatever it holds would wait for the garbage collector.
-        self._target: bytes = request.url.raw_path
         self._scheme = scheme
         self._credential = ""
-        self._left = False
+        # Where this attempt's token went. Not the request itself, which refers to this: whatever it holds would
+        # wait for the garbage collector.
+        self._left: Any = None
         # Sent before, a request still has what we put there then. Anybody else's credential stays, and is refused.
         earlier = request.extensions.pop(_MINE, None)
         if isinstance(earlier, OutgoingCall):
@@ -47,7 +47,7 @@ class OutgoingCall:
     def sign_with(self, request: Any, signed: SignedCall, trace: Callable[[str, dict[str, Any]], object]) -> None:
         """Put the next attempt's token on the request; `trace` is `once` or `once_async`."""
         self.attempts += 1
-        self._left = False
+        self._left = None
         self._credential = f"{self._scheme} {signed.token}"
         request.headers["Authorization"] = self._credential
         request.extensions[_MINE] = self
@@ -75,9 +75,9 @@ class OutgoingCall:
         # What opens a tunnel through a proxy has no token.
         if sent.method == b"CONNECT":
             return
-        if self._left:
-            raise sent_again(redirect=sent.url.target != self._target)
-        self._left = True
+        if self._left is not None:
+            raise sent_again(redirect=sent.url != self._left)
+        self._left = sent.url
 
     def check_sent_once(self, request: Any, answer: Any) -> None:
         """Refuse an answer to another request than the one that was signed.

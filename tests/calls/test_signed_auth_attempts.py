@@ -46,6 +46,13 @@ def test_redirect_that_would_send_the_token_again_is_stopped_before_it(
     assert (caught.value.outcome, len(server.arrived)) == ("refused", 1)
 
 
+def test_redirect_to_the_same_path_of_another_host_is_called_a_redirect(face: Face, server: CallServer) -> None:
+    server.scripts = [redirect(308, server.origin.replace("127.0.0.1", "localhost") + "/v1")]
+    with pytest.raises(DeliveryError, match="redirect") as caught:
+        face.call("GET", server.origin + "/v1", auth=face.auth(), follow_redirects=True)
+    assert (caught.value.outcome, len(server.arrived)) == ("refused", 1)
+
+
 def test_redirect_is_returned_to_a_caller_who_does_not_follow(face: Face, server: CallServer) -> None:
     server.scripts = [redirect(307)]
     answer = face.call("GET", server.origin + "/v1", auth=face.auth())
