@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from signedmsg._core.call_policy import CallPolicy
-from signedmsg._core.components import field_value
+from signedmsg._core.components import FIELD_NAME, field_value
 from signedmsg._core.explain_body import explain_body
 from signedmsg._core.explain_target import explain_path, explain_query
 from signedmsg._core.explain_words import quoted
@@ -76,6 +76,9 @@ def _explain_method(signed: str, seen: str) -> str:
 
 
 def _explain_field(name: str, signed: str | None, fields: Mapping[str, list[str]]) -> str | None:
+    if name == "content-digest" or not FIELD_NAME.fullmatch(name):
+        # Computed here, or no field at all: nothing on the way can have touched it.
+        return None
     seen = fields.get(name)
     if name == "content-type" and signed is not None and seen is not None:
         return _explain_type(signed, seen)

@@ -333,3 +333,10 @@ def test_two_audiences_on_one_server_do_not_take_each_others_calls() -> None:
         take(pay, posted())
     assert caught.value.code == "audience"
     assert isinstance(take(shop, posted()), Call)
+
+
+@pytest.mark.parametrize("members", [{"content-digest": "md5=:1B2M2Y8AsgTpgAmY7PhCfg==:"}, {"No Field": "1"}])
+def test_member_that_the_caller_should_not_have_signed_is_not_blamed_on_a_proxy(members: dict[str, str]) -> None:
+    with pytest.raises(BindingError) as caught:
+        take(receiver(), posted(http=members))
+    assert "proxy" not in caught.value.explanation
