@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from signedmsg._failing import STORE
 from signedmsg._flows.run import run
@@ -122,13 +123,15 @@ class AsyncCalls:
         """See `CallPorts.call`."""
         extra = extra[: route.takes]
         if route.suspends:
-            await cast("Awaitable[object]", route.handler(message, *extra))
+            with _LEAKING:
+                await cast("Awaitable[object]", route.handler(message, *extra))
             return
         from anyio.to_thread import run_sync
 
         result = await run_sync(route.handler, message, *extra)
         if isinstance(result, Coroutine):
-            await cast("Coroutine[object, object, object]", result)
+            with _LEAKING:
+                await cast("Coroutine[object, object, object]", result)
         else:
             # A future was made in the worker thread, where no event loop runs to finish it.
             refuse_unfinished(result, "nobody would await")
@@ -136,6 +139,28 @@ class AsyncCalls:
     def lease(self, route: Handler, claim: Claim, how: Processing, /) -> AsyncLease | Lease:
         """See `CallPorts.lease`."""
         return (AsyncLease if route.suspends else _ThreadLease)(claim, how.inbox, how.lease)
+
+
+class _Leaking:
+    """Turns a cancellation that nobody asked of this task into an error of the handler.
+
+    A handler that awaits a task of its own which was cancelled lets that come out, as if it were
+    cancelled itself; a worker's loop would end by it, and with it the application around the worker.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():
+                raise RuntimeError("the handler let out the cancellation of a task of its own") from error
+
+
+_LEAKING: Final = _Leaking()
 
 
 def refuse_unfinished(result: object, who: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from anyio.abc import TaskGroup
+
+    from signedmsg._core.message import Message
+    from signedmsg._flows.process import Handler
 
 _MOST_POLLS_SKIPPED: Final = 30.0
 P = TypeVar("P", bound="BlockingCalls | AsyncCalls")
@@ -76,6 +80,16 @@ def _whole(name: str, value: object, most: int) -> str | None:
 
 class _BlockingPorts(BlockingCalls):
     jitter = staticmethod(random.random)
+
+    async def call(self, route: Handler, message: Message[object], *extra: object) -> None:
+        """See `CallPorts.call`."""
+        try:
+            await super().call(route, message, *extra)
+        except (SystemExit, asyncio.CancelledError) as error:
+            # In a thread either ends that thread alone, and without a word: a few such, and nobody works any more.
+            if threading.current_thread() is threading.main_thread():
+                raise
+            raise RuntimeError(f"the handler raised {type(error).__name__}") from error
 
 
 class _AsyncPorts(AsyncCalls):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import sys
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -265,6 +267,49 @@ class Down(MemoryInbox):
         self.asked += 1
         if self.asked < 3:
             raise OSError("no route to db.example")
+
+
+def test_handler_that_exits_ends_no_thread_of_its_worker(inbox: SQLiteInbox) -> None:
+    router = Router(inbox, mode="lease", queued=True)
+    ran = threading.Event()
+
+    @router.fallback
+    def run(message: Message[Any]) -> None:
+        if message.id != "good":
+            sys.exit("gone")
+        ran.set()
+
+    queue(router, "m-1", "m-2", "good")
+    events: list[Event] = []
+    with Worker(router, concurrency=1, attempts=1, poll=0.001, observe=events.append):
+        assert ran.wait(20)
+    assert [event.reason for event in events if isinstance(event, MessageBuried)] == ["RuntimeError"] * 2
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_cancellation_that_a_handler_lets_out_stops_neither_worker_nor_application(path: Path, wrapped: bool) -> None:
+    async def main() -> list[str]:
+        async with AsyncSQLiteInbox(path) as inbox:
+            router, ran = Router(inbox, mode="lease", queued=True), anyio.Event()
+
+            async def run(message: Message[Any]) -> None:
+                if message.id == "good":
+                    ran.set()
+                    return
+                own = asyncio.create_task(anyio.sleep(60))
+                own.cancel()
+                await own
+
+            router.fallback((lambda message: run(message)) if wrapped else run)  # noqa: PLW0108 - no coroutine function
+            for one in ("m-1", "good"):
+                await async_receiver().handle(sign({}, id=one, time=NOW), router)
+            events: list[Event] = []
+            async with AsyncWorker(router, concurrency=1, attempts=1, poll=0.001, observe=events.append):
+                with anyio.fail_after(20):
+                    await ran.wait()
+        return [event.reason for event in events if isinstance(event, MessageBuried)]
+
+    assert anyio.run(main) == ["RuntimeError"]
 
 
 def test_worker_goes_on_when_its_store_comes_back() -> None:
