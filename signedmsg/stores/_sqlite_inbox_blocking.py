@@ -73,6 +73,8 @@ class SQLiteInbox:
     durable: bool = True
     transactional: bool = True
     queues: bool = True
+    # One transaction at a time, which a worker need not try to have more of.
+    exclusive: bool = True
 
     def __init__(
         self,

@@ -71,10 +71,14 @@ class SQLiteTransaction:
     def resume(self, claim: Claim) -> None:
         """Mark a message that was claimed done when this transaction commits. Raises `LeaseLostError`."""
         with self._failing():
-            inbox = self._store().inbox
-            if not self._lock(key_of(inbox, claim.issuer, claim.message_id)):
+            inbox, now, _, _ = self._store()
+            key = key_of(inbox, claim.issuer, claim.message_id)
+            row = self._file.read(lambda connection: read_row(connection, key))
+            if row is None or not self._lock(key):
                 raise lease_lost(claim)
-            update(self._open(), inbox, claim, "state = 'done', status = :status, body = NULL", status=_STATUS)
+            # As long as it holds the message it may as well wait: what has no turn before that is an attempt in vain.
+            connection = self._open(patience=min(row.due - now, row.span))
+            update(connection, inbox, claim, "state = 'done', status = :status, body = NULL", status=_STATUS)
             self._run()
 
     def finish(self, status: int) -> None:
@@ -142,11 +146,11 @@ class SQLiteTransaction:
         self._key, self._used = key, True
         return True
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, patience: float = 0.0) -> sqlite3.Connection:
         while True:
             self._connection = connection = self._file.lend()
             try:
-                begin_immediate(connection, self._file.timeout)
+                begin_immediate(connection, max(self._file.timeout, patience))
             except sqlite3.OperationalError as error:
                 if not is_stale(error):
                     raise

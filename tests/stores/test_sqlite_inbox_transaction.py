@@ -302,3 +302,23 @@ def test_body_goes_when_the_message_is_settled(path: Path, inbox: SQLiteInbox) -
         transaction.resume(claims[2])
         transaction.finish(202)
     assert execute(path, "SELECT count(*) FROM signedmsg_inbox WHERE body IS NOT NULL") == [(0,)]
+
+
+def test_worker_waits_for_an_open_transaction_as_long_as_its_lease(inbox: SQLiteInbox, path: Path) -> None:
+    inbox.enqueue(message(1), b"body")
+    job = inbox.take(60)
+    assert job is not None
+
+    def work() -> None:
+        with inbox.transaction() as transaction:
+            transaction.resume(job.claim)
+            transaction.finish(202)
+
+    worker = threading.Thread(target=work)
+    with held(path):
+        worker.start()
+        for _ in range(3):  # each of which waits for the inbox's whole timeout
+            with pytest.raises(StoreError, match="busy"):
+                inbox.begin(message(2), 60)
+    worker.join()
+    assert inbox.begin(message(1), 60) == Done(202)

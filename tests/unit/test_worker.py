@@ -192,7 +192,7 @@ def test_type_without_handler_and_data_that_fits_no_more_become_dead_letters(inb
     assert {letter.message_id: letter.reason for letter in inbox.dead()} == {"m-1": "unknown_type", "m-2": "payload"}
 
 
-def test_threads_of_a_worker_run_every_message_once(inbox: SQLiteInbox, path: Path) -> None:
+def test_workers_side_by_side_run_every_message_once(inbox: SQLiteInbox, path: Path) -> None:
     names = [f"m-{number}" for number in range(60)]
     done = threading.Semaphore(0)
 
@@ -202,10 +202,21 @@ def test_threads_of_a_worker_run_every_message_once(inbox: SQLiteInbox, path: Pa
 
     router = in_transaction(inbox)
     queue(router, *names)
-    with Worker(router, concurrency=4, poll=0.01, observe=observe):
+    with Worker(router, poll=0.01, observe=observe), Worker(router, poll=0.01, observe=observe):
         for _ in names:
             assert done.acquire(timeout=30)
     assert paid(path) == Counter(names)
+
+
+def test_worker_takes_one_message_at_a_time_where_transactions_run_one_after_another(inbox: SQLiteInbox) -> None:
+    threads: set[int] = set()
+    done = threading.Semaphore(0)
+    router = in_transaction(inbox, lambda _: threads.add(threading.get_ident()))
+    queue(router, *(f"m-{number}" for number in range(20)))
+    with Worker(router, concurrency=8, poll=0.001, observe=lambda event: done.release()):
+        for _ in range(20):
+            assert done.acquire(timeout=30)
+    assert len(threads) == 1
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
