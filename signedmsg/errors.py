@@ -383,9 +383,11 @@ class LeaseLostError(UnavailableError):
 
 
 class HandlerError(SignedMessageError):
-    """The message was verified, and its handler raised: see `__cause__`."""
+    """The message was verified, and its handler raised: see `__cause__`. Or it spoilt the transaction it was given."""
 
     code = "handler_error"
+    # Whether an observer was told already; the package's own business.
+    told = False
 
 
 class SigningError(SignedMessageError):

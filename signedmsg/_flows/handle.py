@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from signedmsg._core.answer_token import reference_of
 from signedmsg._core.arrival import arrival, check_wanted, store_message
 from signedmsg._core.events import MessageQueued, MessageRefused
-from signedmsg._flows.process import ACCEPTED_STATUS, CallPorts, Task, call, process, settle
+from signedmsg._flows.process import ACCEPTED_STATUS, CallPorts, Task, call, process, settle, tell
 from signedmsg._flows.receive import ReceivePorts, receive
-from signedmsg.errors import LeaseLostError, QuotaError, SignedMessageError, StoreError
+from signedmsg.errors import HandlerError, LeaseLostError, QuotaError, SignedMessageError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +115,9 @@ async def _settle(ports: HandlePorts, how: Processing, task: Task, content: Cont
         if how.queued:
             return await _enqueue(ports, how, message, arrived, store_message(message, content))
         return await process(ports, how, task, arrived)
+    except HandlerError as error:
+        tell(ports, message, error)
+        raise
     except (QuotaError, StoreError, LeaseLostError) as error:
         ports.notice(MessageRefused(error=error, issuer=message.issuer, proven=True))
         raise

@@ -235,7 +235,16 @@ async def call(ports: CallPorts, task: Task, *extra: object) -> None:
         raise
     except Exception as error:
         ports.notice(HandlerFailed(**_which(message), error=error))
-        raise HandlerError(f"the handler of {message.type!r} raised {type(error).__name__}") from error
+        failed = HandlerError(f"the handler of {message.type!r} raised {type(error).__name__}")
+        failed.told = True
+        raise failed from error
+
+
+def tell(ports: CallPorts, message: Message[object], error: HandlerError) -> None:
+    """Tell of a handler that raised nothing, and spoilt its transaction: that is found at the end of it."""
+    if not error.told:
+        error.told = True
+        ports.notice(HandlerFailed(**_which(message), error=error))
 
 
 def _which(message: Message[object]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from signedmsg._core.arrival import Stored, restore_message
 from signedmsg._core.events import MessageBuried, MessageHandled, WorkerFailed
-from signedmsg._flows.process import QUEUED_STATUS, CallPorts, Task, run_in_transaction, run_leased
+from signedmsg._flows.process import QUEUED_STATUS, CallPorts, Task, run_in_transaction, run_leased, tell
 from signedmsg.errors import DeferredError, HandlerError, LeaseLostError, PayloadError, RejectedError, UnknownTypeError
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ async def _run(ports: WorkPorts, how: Processing, routes: Routes, job: Job, retr
         else:
             await run_leased(ports, how, task, claim)
     except HandlerError as error:
+        tell(ports, task.message, error)
         raise _FailedError(type(error.__cause__).__name__ if error.__cause__ else error.code) from error
     message = task.message
     ports.notice(MessageHandled(issuer=message.issuer, message_id=message.id, type=message.type, attempt=claim.attempt))

@@ -7,6 +7,7 @@ import sqlite3
 import sys
 import threading
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,6 +16,7 @@ import pytest
 from signedmsg import (
     AsyncSQLiteInbox,
     AsyncWorker,
+    HandlerError,
     MemoryInbox,
     Message,
     Reject,
@@ -371,6 +373,19 @@ def test_worker_needs_a_queued_router_of_its_own_face(inbox: SQLiteInbox, path: 
         Worker(inbox)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="blocks"):
         AsyncWorker(in_transaction(inbox))
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_observer_is_told_of_a_handler_that_committed(inbox: SQLiteInbox, queued: bool) -> None:
+    router = Router(inbox, mode="transaction", queued=queued)
+    router.fallback(lambda message, db: db.commit())
+    events: list[Event] = []
+    with suppress(HandlerError):
+        receiver(observe=events.append).handle(sign({}, id="m-1", time=NOW), router)
+    if queued:
+        Worker(router, observe=events.append).run(drain=True)
+    (failed,) = [event for event in events if isinstance(event, HandlerFailed)]
+    assert "neither commit nor roll back" in str(failed.error)
 
 
 def test_observer_is_told_what_is_queued(inbox: SQLiteInbox) -> None:
