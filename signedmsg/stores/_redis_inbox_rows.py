@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from signedmsg._core.inbox import Claim, Conflict, Done, InProgress, Rejected
 from signedmsg.stores import _redis_inbox_scripts as scripts
-from signedmsg.stores._inbox_limits import check_name, check_retention, lease_lost, over_quota
+from signedmsg.stores._inbox_limits import check_name, check_retention, forgotten, lease_lost, over_quota
 from signedmsg.stores._redis_client import Call, check_word
 from signedmsg.stores._redis_replay import LEAST_QUOTA, SHARDS, misconfigured
 
@@ -83,6 +83,8 @@ class InboxRows:
             return Conflict()
         if status == scripts.OVER_QUOTA:
             raise over_quota(arrival.issuer, self._quota, int(number) / _MICRO)
+        if status == scripts.FORGOTTEN:
+            raise forgotten(int(number) / _MICRO)
         raise misconfigured(status)
 
     def finish(self, claim: Claim, state: str, value: str = "", lease: float = 0.0) -> Call:

@@ -19,6 +19,7 @@ DONE: Final = 3
 REJECTED: Final = 4
 CONFLICT: Final = 5
 OVER_QUOTA: Final = 6
+FORGOTTEN: Final = 10
 
 # A row whose message is settled goes 120 s after it must be kept, so that clocks which
 # differ do no harm; one that nobody finished a day after nobody can begin it any more.
@@ -43,14 +44,18 @@ local checks, now = ARGV[10] == '1', clock(ARGV[11])
 """
     + f"""
 local CLAIMED, RUNNING, DONE, REJECTED = {CLAIMED}, {RUNNING}, {DONE}, {REJECTED}
-local CONFLICT, OVER_QUOTA, EVICTS, HIDDEN = {CONFLICT}, {OVER_QUOTA}, {EVICTS}, {HIDDEN}
+local CONFLICT, OVER_QUOTA, FORGOTTEN = {CONFLICT}, {OVER_QUOTA}, {FORGOTTEN}
+local EVICTS, HIDDEN = {EVICTS}, {HIDDEN}
 """
     + """
 local is = redis.call('HMGET', row, 'state', 'digest', 'fence', 'attempt', 'until', 'keep', 'value', 'nonce')
 local state, fence, attempt = is[1], tonumber(is[3] or 0), tonumber(is[4] or 0)
 local lease_over, kept = tonumber(is[5] or 0), tonumber(is[6] or 0)
 
-if state and (state == 'running' or kept > now) then
+-- A row that is over counts as absent, but not for the message that it is of: where this clock is
+-- ahead of the receiver's, that one would run again. Nor is it known when its row may be gone already.
+if not state and keep + SETTLED * 1000 <= now then return {FORGOTTEN, now - keep, 0} end
+if state and (state == 'running' or kept > now or keep <= now) then
   if is[2] ~= '' and is[2] ~= digest then return {CONFLICT, 0, 0} end
   if state == 'done' then return {DONE, tonumber(is[7]), 0} end
   if state == 'rejected' then return {REJECTED, is[7], 0} end

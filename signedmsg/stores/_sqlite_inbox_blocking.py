@@ -200,7 +200,7 @@ class SQLiteInbox:
         file, key = self._own_file(), key_of(self._name, arrival.issuer, arrival.message_id)
         # Asked with a read first, so that copies do not queue for the write lock.
         row = file.read(lambda connection: read_row(connection, key))
-        if row is not None and (settled := row.for_good(arrival.digest, self._clock())) is not None:
+        if row is not None and (settled := row.for_good(arrival.digest, arrival.keep_until, self._clock())) is not None:
             return settled
         begun = file.write(lambda connection: begin(connection, self._store(), arrival, change))
         if isinstance(begun, Exception):

@@ -61,9 +61,13 @@ class Row(NamedTuple):
     status: int | None
     reason: str | None
 
-    def settled(self, digest: bytes, now: float) -> Settled | None:
-        """Say why the message is not to be run now; None when it is."""
-        if self.digest is None or self._is_over(now):
+    def settled(self, digest: bytes, keep_until: float, now: float) -> Settled | None:
+        """Say why the message is not to be run now; None when it is.
+
+        A row that is over counts as absent, but not for the message that it is of: where the store's
+        clock is ahead of the receiver's, that one would run again.
+        """
+        if self.digest is None or (self._is_over(now) and keep_until > now):
             return None
         if self.digest != digest:
             return Conflict()
@@ -75,9 +79,9 @@ class Row(NamedTuple):
         # Queued ones, dead ones included, were answered so when they were stored.
         return Done(self.status or 0 if self.state == "done" else QUEUED_STATUS)
 
-    def for_good(self, digest: bytes, now: float) -> Settled | None:
+    def for_good(self, digest: bytes, keep_until: float, now: float) -> Settled | None:
         """Say the same, but None where the answer takes a write: a lease that is to begin anew."""
-        return None if self.stepped_back(now) else self.settled(digest, now)
+        return None if self.stepped_back(now) else self.settled(digest, keep_until, now)
 
     def stepped_back(self, now: float) -> bool:
         """Tell whether the lease was given in the future: the clock stepped back since."""
@@ -134,7 +138,7 @@ def begin(
         tidy(connection, store)
     key = key_of(store.inbox, arrival.issuer, arrival.message_id)
     row = read_row(connection, key)
-    settled = None if row is None else row.settled(arrival.digest, store.now)
+    settled = None if row is None else row.settled(arrival.digest, arrival.keep_until, store.now)
     if settled is not None:
         if row is not None and row.stepped_back(store.now):
             connection.execute("UPDATE signedmsg_inbox SET due = ? + span WHERE key = ?", (store.now, key))

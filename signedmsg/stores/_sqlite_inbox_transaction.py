@@ -55,7 +55,7 @@ class SQLiteTransaction:
             inbox, now, _, _ = self._store()
             key = key_of(inbox, arrival.issuer, arrival.message_id)
             row = self._file.read(lambda connection: read_row(connection, key))
-            if row is not None and (settled := row.for_good(arrival.digest, now)) is not None:
+            if row is not None and (settled := row.for_good(arrival.digest, arrival.keep_until, now)) is not None:
                 return settled
             if not self._lock(key):
                 return InProgress(_SHORT_WAIT)

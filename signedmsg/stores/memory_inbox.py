@@ -208,7 +208,7 @@ class MemoryInbox:
             row = self._rows[key] = _Row()
             self._live[arrival.issuer] += 1
             heapq.heappush(self._ends, (arrival.keep_until, key))
-        elif row.ends(now, wall) <= wall:
+        elif row.ends(now, wall) <= wall < arrival.keep_until:
             row.state, row.digest = "released", _NOT_BOUND
         if row.digest == _NOT_BOUND:
             row.digest = arrival.digest

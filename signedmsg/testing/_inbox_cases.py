@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from signedmsg._core.inbox import Claim, Conflict, Done, InProgress, Rejected
+from signedmsg.errors import StoreError
 from signedmsg.testing._inbox_trial import (
     COPIES,
     KEEP,
@@ -194,6 +195,18 @@ class StateCases:
             _pass(trial, inbox, KEEP + 1)
             for number in (1, 2, 3):
                 expect_kind(inbox.begin(trial.message(number, content="another"), LEASE), Claim)
+
+    def test_message_whose_own_row_is_over_does_not_run_again(self) -> None:
+        # Its receiver's clock is behind the store's: else it would have been refused for its age.
+        with self._trial() as trial:
+            inbox, message = trial.open(), trial.message(1)
+            _commit(inbox, message, 200)
+            trial.advance(KEEP + 1)
+            try:
+                answer = inbox.begin(message, LEASE)
+            except StoreError:
+                return
+            expect(answer, Done(200))
 
     def test_running_message_is_never_forgotten(self) -> None:
         with self._trial() as trial:

@@ -129,6 +129,11 @@ class ForgetsEarly(NaiveInbox):
             del self.store.rows[key]
 
 
+class TrustsTheReceiversClock(NaiveInbox):
+    def check_age(self, arrival: Arrival) -> None:
+        pass
+
+
 class NeverForgets(NaiveInbox):
     def sweep(self) -> None:
         pass
@@ -260,6 +265,7 @@ STATE_MISTAKES: list[tuple[type[NaiveInbox], str]] = [
     (LooksBeforeItWrites, "test_one_of_many_copies_at_once_is_claimed"),
     (ForgetsEarly, "test_row_is_kept_to_the_end"),
     (NeverForgets, "test_row_is_forgotten_after_its_end"),
+    (TrustsTheReceiversClock, "test_message_whose_own_row_is_over_does_not_run_again"),
     (ForgetsAll, "test_running_message_is_never_forgotten"),
     (CannotForget, "test_done_or_rejected_message_is_new_after_forget"),
     (ForgetsWhatRuns, "test_forget_leaves_a_running_message_and_others_alone"),

@@ -19,7 +19,7 @@ from signedmsg._core.inbox import (
     Rejected,
     Settled,
 )
-from signedmsg.errors import HandlerError, LeaseLostError, QuotaError
+from signedmsg.errors import HandlerError, LeaseLostError, QuotaError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -76,6 +76,10 @@ class NaiveInbox:
     def may_go(self, row: Row) -> bool:
         return row.state in ("absent", "done", "rejected")
 
+    def check_age(self, arrival: Arrival) -> None:
+        if arrival.keep_until <= self.now():
+            raise StoreError("its row may be gone already")
+
     def binds(self, row: Row) -> bool:
         return row.arrival.digest != b""
 
@@ -108,6 +112,7 @@ class NaiveInbox:
             return self.claim(row, "running", lease)
 
     def find(self, arrival: Arrival) -> Row:
+        self.check_age(arrival)
         self.sweep()
         key = self.key(arrival.issuer, arrival.message_id)
         if key not in self.store.rows:

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from signedmsg._core.inbox import Done
-from signedmsg.errors import LeaseLostError
+from signedmsg.errors import LeaseLostError, StoreError
 from signedmsg.stores.redis import RedisInbox
 from signedmsg.testing import ManualClock
 from tests.stores.redis_arrivals import LEASE, arrival, claimed
@@ -74,10 +74,19 @@ def test_row_of_a_running_message_outlives_its_time_by_a_day(
 
 
 @pytest.mark.real_server
-def test_message_whose_time_is_over_can_still_be_committed(inbox: RedisInbox) -> None:
-    claim = claimed(inbox.begin(arrival(1, keep=-1000), LEASE))
+def test_message_whose_time_is_over_can_still_be_committed(client: redis.Redis, prefix: str) -> None:
+    clock = ManualClock(time.time())
+    inbox = RedisInbox(client, prefix=prefix, _server_clock=clock)
+    claim = claimed(inbox.begin(arrival(1, keep=50), LEASE))
+    clock.advance(1000)
     inbox.commit(claim, 200)
     assert claimed(inbox.begin(arrival(1), LEASE))
+
+
+@pytest.mark.real_server
+def test_message_whose_row_may_be_gone_is_refused(inbox: RedisInbox) -> None:
+    with pytest.raises(StoreError, match="not known"):
+        inbox.begin(arrival(1, keep=-1000), LEASE)
 
 
 @pytest.mark.real_server
