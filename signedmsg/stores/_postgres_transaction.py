@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from anyio import CancelScope
@@ -36,8 +36,11 @@ class PostgresTransaction:
         self._whole = connection.transaction()
 
     @property
-    def connection(self) -> psycopg.Connection[object]:
-        """The connection, for the handler; its `commit` and `rollback` are refused by psycopg itself."""
+    def connection(self) -> psycopg.Connection[Any]:
+        """The connection, for the handler; its `commit` and `rollback` are refused by psycopg itself.
+
+        What its rows are (`Any`) the application has chosen for its pool.
+        """
         return self._connection
 
     def open(self) -> None:
@@ -120,7 +123,7 @@ class AsyncPostgresTransaction:
         self._whole = connection.transaction()
 
     @property
-    def connection(self) -> psycopg.AsyncConnection[object]:
+    def connection(self) -> psycopg.AsyncConnection[Any]:
         """See `PostgresTransaction.connection`."""
         return self._connection
 
