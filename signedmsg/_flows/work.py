@@ -43,7 +43,11 @@ class WorkPorts(CallPorts, Protocol):
 
 
 class _FailedError(Exception):
-    """The message did not run to its end; the text is one word for why."""
+    """The message did not run to its end: one word for why, and how long it asked to be left alone, if it did."""
+
+    def __init__(self, reason: str, pause: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.pause = reason, pause
 
 
 async def work(ports: WorkPorts, how: Processing, routes: Routes, retries: Retries) -> bool:
@@ -61,12 +65,12 @@ async def work(ports: WorkPorts, how: Processing, routes: Routes, retries: Retri
         # Marked so already, and the observer was told.
         return True
     except DeferredError as later:
-        await how.inbox.release(job.claim, later.retry_after)
+        await _failed(ports, how, job.claim, retries, _FailedError(later.code, later.retry_after))
     except LeaseLostError as error:
         # Another worker has it: whatever it comes to there counts.
         ports.notice(WorkerFailed(error=error))
     except _FailedError as failure:
-        await _failed(ports, how, job.claim, retries, str(failure))
+        await _failed(ports, how, job.claim, retries, failure)
     return True
 
 
@@ -108,12 +112,14 @@ async def _in_transaction(ports: CallPorts, inbox: InboxPort, task: Task, claim:
         raise rejection
 
 
-async def _failed(ports: WorkPorts, how: Processing, claim: Claim, retries: Retries, reason: str) -> None:
+async def _failed(ports: WorkPorts, how: Processing, claim: Claim, retries: Retries, failure: _FailedError) -> None:
+    """Give the message back to be tried again, after the pause that was asked for; or up, where that was the last."""
     try:
         if claim.attempt < retries.attempts:
-            await how.inbox.release(claim, retries.pause(claim.attempt, ports.jitter()))
+            pause = failure.pause
+            await how.inbox.release(claim, retries.pause(claim.attempt, ports.jitter()) if pause is None else pause)
             return
-        await how.inbox.bury(claim, reason)
+        await how.inbox.bury(claim, reason := failure.reason)
     except LeaseLostError as error:
         ports.notice(WorkerFailed(error=error))
         return

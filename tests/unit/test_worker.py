@@ -178,6 +178,18 @@ def test_deferred_message_is_not_due_before_its_time(inbox: SQLiteInbox, path: P
     assert paid(path) == {}
 
 
+def test_message_deferred_too_often_is_a_dead_letter_that_says_so(inbox: SQLiteInbox) -> None:
+    router = Router(inbox, mode="lease", queued=True)
+
+    @router.fallback
+    def run(message: Message[Any]) -> None:
+        raise RetryLater(60)
+
+    queue(router, "m-1")
+    Worker(router, attempts=1).run(drain=True)
+    assert [(letter.attempts, letter.reason) for letter in inbox.dead()] == [(1, "deferred")]
+
+
 def test_type_without_handler_and_data_that_fits_no_more_become_dead_letters(inbox: SQLiteInbox) -> None:
     before = in_transaction(inbox)
     queue(before, "m-1")
