@@ -28,7 +28,7 @@ _HINTS: Final = {
     "replayed": "each token is accepted once; sign the message anew for another attempt",
     "unsupported": "`signedmsg inspect` shows what kind of token it is",
     "malformed": "expected one compact token and nothing else: three pieces with two dots between",
-    "store_unavailable": "is the --replay file on a local disk, writable, and not from another program?",
+    "store_unavailable": "does its server run? or is its file on a local disk, writable, and not from another program?",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, cast
 
@@ -29,6 +30,8 @@ STORE is a SQLite file or a postgresql:// URL; without it $SIGNEDMSG_STORE is us
 command line. `init` is safe to repeat; it also brings tables of an earlier version up to date.
 """
 _VARIABLE: Final = "SIGNEDMSG_STORE"
+# URLs of other kinds, SQLAlchemy's for one, and the other form of libpq's connection strings.
+_LIKE_A_DATABASE: Final = re.compile(r"[a-z0-9+.-]+://|\s*[a-z_]+\s*=", re.ASCII)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name, summary in {
         "init": "make the tables, or bring them up to date",
         "sql": "print the SQL that init would run on PostgreSQL",
-        "status": "show the version of the tables, and how many messages an inbox holds",
+        "status": "show how many queued messages of an inbox wait, run and are dead",
         "dead": "list messages that workers gave up",
         "redrive": "queue a dead message again",
         "forget": "remove the record of a message that was handled or rejected: it can run again",
@@ -70,7 +73,29 @@ def _store(arguments: argparse.Namespace) -> str:
     store: str | None = arguments.store or os.environ.get(_VARIABLE)
     if not store:
         raise CommandError("STORE: name a SQLite file or a postgresql:// URL", hint=f"or set {_VARIABLE}")
+    if _is_postgres(store):
+        _check_url(store)
+    elif _LIKE_A_DATABASE.match(store):
+        # It would become the name of a file, with whatever password is in it.
+        raise CommandError("STORE: expected a SQLite file or a postgresql:// URL")
     return store
+
+
+def _check_url(store: str) -> None:
+    _postgres()
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        wrong = "@" in str(conninfo_to_dict(store).get("host", ""))
+    except ProgrammingError:
+        # Not passed on: it quotes what it cannot read, which is mostly the password.
+        wrong = True
+    if wrong:
+        raise CommandError(
+            "STORE: this is no postgresql:// URL",
+            hint="in a password write @ as %40, / as %2F, % as %25, a space as %20",
+        )
 
 
 def _is_postgres(store: str) -> bool:
@@ -94,9 +119,14 @@ def _opened(store: str, arguments: argparse.Namespace) -> Generator[QueuedInbox]
         with configuring(), ConnectionPool(store, min_size=1, max_size=1, open=True) as pool:
             yield cast("QueuedInbox", postgres.PostgresInbox(pool, arguments.inbox, schema=arguments.schema))
         return
-    from signedmsg.stores.sqlite_inbox import SQLiteInbox
+    from signedmsg.stores.sqlite_inbox import SQLiteInbox, status
 
     _check_file(store)
+    with configuring():
+        version = status(store).version
+    if not version:
+        # Nor may it change one that is somebody else's: to open an inbox makes its tables.
+        raise CommandError(f"{store}: it has no tables of signedmsg", hint="signedmsg store init makes them")
     with configuring(), SQLiteInbox(store, arguments.inbox) as inbox:
         yield cast("QueuedInbox", inbox)
 

@@ -81,7 +81,9 @@ def status(target: str | psycopg.Connection[object], *, schema: str = "public") 
 
 
 def _failed(what: str, error: psycopg.Error) -> StoreError:
-    return StoreError(f"the tables cannot be {what}: {type(error).__name__}: {str(error)[:200]!r}")
+    # Without a state the server did not say it: it is about the connection string, and quotes its password.
+    text = "" if isinstance(error, psycopg.ProgrammingError) and not error.sqlstate else f": {str(error)[:200]!r}"
+    return StoreError(f"the tables cannot be {what}: {type(error).__name__}{text}")
 
 
 def _options(

@@ -167,6 +167,36 @@ def test_wrong_usage_is_one_line_and_exit_code_2(terminal: Terminal, words: tupl
     assert not (terminal.folder / "none.db").exists()
 
 
+@pytest.mark.parametrize(
+    "store",
+    [
+        "host=db.example password=secret",
+        "postgresql+psycopg://shop:secret@db.example/shop",
+        "postgresql://shop:a secret@db.example/shop",
+        "postgresql://shop:%zzsecret@db.example/shop",
+        "postgresql://shop:a@secret@db.example/shop",
+    ],
+)
+@pytest.mark.parametrize("action", ["init", "status"])
+def test_what_is_no_store_is_refused_without_its_password(terminal: Terminal, action: str, store: str) -> None:
+    before = {*terminal.folder.iterdir()}
+    done = terminal.signedmsg("store", action, store)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "STORE" in done.stderr
+    assert "secret" not in done.stderr
+    assert {*terminal.folder.iterdir()} == before
+
+
+def test_to_look_into_a_database_makes_no_tables_in_it(terminal: Terminal) -> None:
+    with closing(sqlite3.connect(terminal.folder / "other.db")) as database:
+        database.execute("create table other (a)")
+    before = (terminal.folder / "other.db").read_bytes()
+    done = terminal.signedmsg("store", "status", "other.db")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "has no tables" in done.stderr
+    assert (terminal.folder / "other.db").read_bytes() == before
+
+
 @pytest.fixture(scope="module")
 def server() -> Generator[postgres.Postgres]:
     try:

@@ -143,3 +143,9 @@ def test_user_without_rights_is_told_which(postgres_dsn: str, schema: str) -> No
     finally:
         execute(postgres_dsn, f"DROP OWNED BY {user}")
         execute(postgres_dsn, f"DROP ROLE {user}")
+
+
+def test_connection_string_that_cannot_be_read_is_not_quoted() -> None:
+    with pytest.raises(StoreError) as caught:
+        init("postgresql://shop:a secret@db.example/shop")
+    assert "secret" not in str(caught.value)
