@@ -141,15 +141,28 @@ class Worker(_Worker[_BlockingPorts]):
             StoreError: with `drain`, the store cannot answer.
         """
         if not drain:
-            self.start()
+            # Not `start`: a signal to stop that comes just before this is one to stop.
+            self._launch()
             self._join()
             return
         while not self._stopping.is_set() and run(work(self._ports, self._how, self.router, self._retries)):
             pass
+        self._stopping.clear()
 
     def start(self) -> None:
-        """Start the threads, and return."""
+        """Start the threads, and return.
+
+        Raises:
+            RuntimeError: it runs already.
+        """
+        if self._threads and self._stopping.is_set():
+            self._join()
         self._stopping.clear()
+        self._launch()
+
+    def _launch(self) -> None:
+        if self._threads:
+            raise RuntimeError("this worker runs already")
         self._threads = [
             threading.Thread(target=self._loop, name=f"signedmsg worker {number}", daemon=True)
             for number in range(self._concurrency)
@@ -166,6 +179,9 @@ class Worker(_Worker[_BlockingPorts]):
             # In slices, so that the main thread goes on hearing of signals.
             while thread.is_alive():
                 thread.join(0.5)
+        self._threads = []
+        # It was meant for what has ended now, and not for what is run next.
+        self._stopping.clear()
 
     def _loop(self) -> None:
         failures = 0
@@ -213,9 +229,10 @@ class AsyncWorker(_Worker[_AsyncPorts]):
         if drain:
             while not self._stopping and await work(self._ports, self._how, self.router, self._retries):
                 pass
-            return
-        async with self:
-            await self._idle.wait()
+        elif not self._stopping:
+            async with self:
+                await self._idle.wait()
+        self._stopping = False
 
     def stop(self) -> None:
         """See `Worker.stop`. Call it in the event loop."""
@@ -241,6 +258,8 @@ class AsyncWorker(_Worker[_AsyncPorts]):
         from anyio import Event as Signal
         from anyio import create_task_group
 
+        if self._group is not None:
+            raise RuntimeError("this worker runs already")
         self._stopping, self._idle = False, Signal()
         self._wake = self._idle.set
         self._group = create_task_group()
@@ -255,9 +274,12 @@ class AsyncWorker(_Worker[_AsyncPorts]):
         from anyio import get_cancelled_exc_class
 
         self.stop()
-        group, self._group = self._group, None
+        group = self._group
         if group is not None:
             # Handlers that run are left to end, unless the application itself is being cancelled;
             # an error of the application's own would come out wrapped in a group.
             cancelled = isinstance(error, get_cancelled_exc_class())
-            await group.__aexit__(*((kind, error, trace) if cancelled else (None, None, None)))
+            try:
+                await group.__aexit__(*((kind, error, trace) if cancelled else (None, None, None)))
+            finally:
+                self._group, self._stopping = None, False

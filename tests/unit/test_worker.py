@@ -337,6 +337,51 @@ def test_cancellation_that_a_handler_lets_out_stops_neither_worker_nor_applicati
     assert anyio.run(main) == ["RuntimeError"]
 
 
+def test_worker_that_ended_can_be_run_again(inbox: SQLiteInbox, path: Path) -> None:
+    worker = Worker(in_transaction(inbox))
+    for number in (1, 2, 3):
+        with worker:
+            pass
+        queue(worker.router, f"m-{number}")
+        worker.run(drain=True)
+    assert paid(path) == {"m-1": 1, "m-2": 1, "m-3": 1}
+
+
+def test_worker_is_not_started_twice_at_once(inbox: SQLiteInbox) -> None:
+    worker = Worker(in_transaction(inbox))
+    with worker, pytest.raises(RuntimeError, match="runs already"):
+        worker.start()
+
+
+def test_stop_that_comes_before_the_run_ends_it(inbox: SQLiteInbox, path: Path) -> None:
+    worker = Worker(in_transaction(inbox))
+    worker.stop()
+    worker.run()
+    queue(worker.router, "m-1")
+    worker.run(drain=True)
+    assert paid(path) == {"m-1": 1}
+
+
+def test_async_worker_is_run_again_stopped_beforehand_and_not_started_twice(path: Path) -> None:
+    async def main() -> None:
+        async with AsyncSQLiteInbox(path) as inbox:
+            router = Router(inbox, mode="lease", queued=True)
+            ran: list[str] = []
+            router.fallback(lambda message: ran.append(message.id))
+            worker = AsyncWorker(router)
+            worker.stop()
+            with anyio.fail_after(20):
+                await worker.run()
+            async with worker:
+                with pytest.raises(RuntimeError, match="runs already"):
+                    await worker.__aenter__()
+            await async_receiver().handle(sign({}, id="m-1", time=NOW), router)
+            await worker.run(drain=True)
+            assert ran == ["m-1"]
+
+    anyio.run(main)
+
+
 def test_worker_goes_on_when_its_store_comes_back() -> None:
     inbox = Down()
     events: list[Event] = []
