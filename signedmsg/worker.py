@@ -60,10 +60,10 @@ class _Worker(Generic[P]):
         self.router = router
         self._how = processing
         self._retries = Retries(attempts, first_delay, max_delay)
-        # Where transactions run one after another, messages taken beforehand would only wait, until their leases
-        # are over: and each such attempt counts.
-        in_turn = processing.transaction and getattr(router.inbox, "exclusive", False) is True
-        self._concurrency, self._poll = 1 if in_turn else concurrency, poll
+        # Messages taken beyond that would only wait, until their leases are over: and each such attempt counts.
+        most: int = getattr(router.inbox, "transactions_at_once", None) or concurrency
+        self._concurrency = min(concurrency, most) if processing.transaction else concurrency
+        self._poll = poll
         self._ports = self._connect(quietly(observe or log_event))
 
     def _connect(self, notice: Callable[[Event], None]) -> P:
@@ -117,7 +117,8 @@ class Worker(_Worker[_BlockingPorts]):
 
     Args:
         router: one with an inbox and `queued=True`.
-        concurrency: how many handlers run at once in this worker; in transactions of SQLite always one.
+        concurrency: how many handlers run at once in this worker; in `transaction` mode no more than the store can
+            have open: one on SQLite, on PostgreSQL one less than the pool may have connections.
         attempts: how often a message is tried, crashes included.
         first_delay: the longest wait before the second attempt, in seconds; doubled each time.
         max_delay: the longest wait between two attempts, in seconds.

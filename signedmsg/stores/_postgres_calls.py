@@ -71,6 +71,9 @@ class Connections:
             expected = "AsyncConnectionPool" if suspends else "ConnectionPool"
             raise TypeError(f"pool: expected a psycopg_pool.{expected}, got {type(pool).__name__}")
         check_schema(schema)
+        most = getattr(pool, "max_size", None)
+        # One is left for all else; None where the pool has no bound.
+        self.transactions_at_once = max(1, most - 1) if isinstance(most, int) and most else None
         self.schema = schema
         self.timeout = check_seconds("timeout", timeout)
         if not self.timeout:

@@ -80,6 +80,11 @@ class PostgresInbox:
         """Seconds after its time within which a message is taken."""
         return self._rows.retention
 
+    @property
+    def transactions_at_once(self) -> int | None:
+        """How many handlers the pool has connections for, one being left; None where it has no bound."""
+        return self._calls.transactions_at_once
+
     def begin(self, arrival: Arrival, lease: float) -> Claim | Settled:
         """Claim the message for `lease` seconds, or say why it is not to be run now: see `Inbox.begin`."""
         return self._calls.run(self._rows.begin(arrival, lease))
@@ -178,6 +183,11 @@ class AsyncPostgresInbox:
     def retention(self) -> float:
         """Seconds after its time within which a message is taken."""
         return self._rows.retention
+
+    @property
+    def transactions_at_once(self) -> int | None:
+        """How many handlers the pool has connections for, one being left; None where it has no bound."""
+        return self._calls.transactions_at_once
 
     async def begin(self, arrival: Arrival, lease: float) -> Claim | Settled:
         """See `PostgresInbox.begin`."""

@@ -44,8 +44,8 @@ class AsyncSQLiteInbox:
     durable: bool = True
     transactional: bool = True
     queues: bool = True
-    # One transaction at a time, which a worker need not try to have more of.
-    exclusive: bool = True
+    # A worker need not try to have more.
+    transactions_at_once: int = 1
 
     def __init__(
         self,

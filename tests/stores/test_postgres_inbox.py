@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import threading
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -13,10 +14,13 @@ import pytest
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from sqlalchemy import text
 
+from signedmsg import Message, Router, Worker
+from signedmsg._core.arrival import store_message
 from signedmsg._core.inbox import Claim, Done, InProgress, Rejected
+from signedmsg._core.message import Content
 from signedmsg.errors import HandlerError, LeaseLostError, StoreError
 from signedmsg.stores.postgres import AsyncPostgresInbox, PostgresInbox
-from signedmsg.testing import ManualClock
+from signedmsg.testing import ManualClock, make_message
 from tests.stores.postgres_tables import execute, message
 from tests.stores.sqlalchemy_session import session_on
 
@@ -409,3 +413,25 @@ def test_wrong_option_is_refused_when_the_inbox_is_built(
 ) -> None:
     with pytest.raises(error, match=named):
         PostgresInbox(postgres_pool, **options)  # type: ignore[arg-type]
+
+
+def test_worker_takes_no_more_messages_than_its_pool_has_connections_for(
+    postgres_dsn: str, postgres_schema: str
+) -> None:
+    with ConnectionPool(postgres_dsn, min_size=1, max_size=3, open=True) as pool:
+        inbox = PostgresInbox(pool, schema=postgres_schema)
+        router = Router(inbox, mode="transaction", queued=True)
+        running: list[int] = []
+        done = threading.Semaphore(0)
+
+        @router.fallback
+        def run(message: Message[object], connection: psycopg.Connection) -> None:
+            running.append(inbox.depth().running)
+
+        for number in range(20):
+            content = Content(f"msg_{number}", "t", datetime.now(UTC), 1.0, None, None, {}, None, None)
+            inbox.enqueue(message(number), store_message(make_message({}, id=f"msg_{number}"), content))
+        with Worker(router, concurrency=8, poll=0.001, observe=lambda event: done.release()):
+            for _ in range(20):
+                assert done.acquire(timeout=30)
+    assert max(running) <= 2
