@@ -366,7 +366,7 @@ def test_sqlalchemy_session_writes_in_the_transaction(
     add = text(f"INSERT INTO {postgres_schema}.words (word) VALUES (:word)")
     with inbox.transaction() as transaction:
         transaction.begin(message(1))
-        with session_on(transaction.connection) as session:  # type: ignore[arg-type]
+        with session_on(transaction.connection) as session:
             session.execute(add, {"word": "one"})
             session.commit()
             session.execute(add, {"word": "undone"})
@@ -384,7 +384,7 @@ def test_sqlalchemy_session_is_undone_with_the_transaction(
     add = text(f"INSERT INTO {postgres_schema}.words (word) VALUES (:word)")
 
     def add_and_fail(transaction: PostgresTransaction) -> None:
-        with session_on(transaction.connection) as session:  # type: ignore[arg-type]
+        with session_on(transaction.connection) as session:
             session.execute(add, {"word": "undone"})
             session.commit()
         raise KeyError
