@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     )
     from signedmsg._jose.strict_json import JSONValue
 
-    AnyInbox = Inbox | AsyncInbox | TransactionalInbox[object] | AsyncTransactionalInbox[object] | ThreadedInbox[object]
-    LeaseHandler = (
+    _Leased = (
         Callable[[Message[Any]], object]
         | Callable[[Message[Any], Lease], object]
         | Callable[[Message[Any], AsyncLease], object]
     )
+    AnyInbox = Inbox | AsyncInbox | TransactionalInbox[object] | AsyncTransactionalInbox[object] | ThreadedInbox[object]
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -40,7 +40,8 @@ C = TypeVar("C")
 E = TypingTypeVar("E", default=Any)
 Mode = Literal["transaction", "lease"]
 H = TypeVar("H", bound="Callable[[Message[Any]], object]")
-L = TypeVar("L", bound="LeaseHandler")
+# In one piece: pyright reads no text that is put together, and takes the bound for anything at all.
+L = TypeVar("L", bound="_Leased")
 
 DEFAULT_LEASE: Final = 60.0
 _METHODS: Final = ("begin", "commit", "release", "reject", "renew", "forget")
