@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     )
     from signedmsg._jose.strict_json import JSONValue
 
-    _Leased = (
+    AnyInbox = Inbox | AsyncInbox | TransactionalInbox[object] | AsyncTransactionalInbox[object] | ThreadedInbox[object]
+    LeaseHandler = (
         Callable[[Message[Any]], object]
         | Callable[[Message[Any], Lease], object]
         | Callable[[Message[Any], AsyncLease], object]
     )
-    AnyInbox = Inbox | AsyncInbox | TransactionalInbox[object] | AsyncTransactionalInbox[object] | ThreadedInbox[object]
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -40,8 +40,7 @@ C = TypeVar("C")
 E = TypingTypeVar("E", default=Any)
 Mode = Literal["transaction", "lease"]
 H = TypeVar("H", bound="Callable[[Message[Any]], object]")
-# In one piece: pyright reads no text that is put together, and takes the bound for anything at all.
-L = TypeVar("L", bound="_Leased")
+L = TypeVar("L", bound="LeaseHandler")
 
 DEFAULT_LEASE: Final = 60.0
 _METHODS: Final = ("begin", "commit", "release", "reject", "renew", "forget")

@@ -1,8 +1,7 @@
-"""Replay caches: what remembers token ids, so that no token is accepted twice.
+"""Stores: replay caches, which remember the ids of tokens for minutes, and inboxes, which remember messages for days.
 
-`MemoryReplayCache` (`signedmsg.stores.memory`) serves one process and forgets at its end;
-`SQLiteReplayCache` and `AsyncSQLiteReplayCache` (`signedmsg.stores.sqlite`) serve all
-processes of one host and survive restarts.
+`memory` and `memory_inbox` serve one process and forget at its end; `sqlite` and `sqlite_inbox` all
+processes of one host; `redis` and `postgres` those of many.
 """
 
 from __future__ import annotations

@@ -104,10 +104,3 @@ class Connections:
         return StoreError(
             f"PostgreSQL cannot answer: {type(error).__name__}: {str(error)[:200]!r}", retry_after=1, hint=hint
         )
-
-
-def copied(error: StoreError) -> StoreError:
-    """Return the same refusal as a new exception, for another caller."""
-    copy = type(error)(str(error), retry_after=error.retry_after, code=error.code, hint=error.hint)
-    copy.__cause__ = error.__cause__
-    return copy

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from signedmsg.errors import StoreError
 from signedmsg.stores import _postgres_replay_sql as statements
+from signedmsg.stores._batches import Entry
 from signedmsg.stores._limits import CLOCK_TOLERANCE, clock_went_back, not_positive, too_early
 from signedmsg.stores._postgres_calls import Ask, Rows
 from signedmsg.stores._postgres_schema import VERSION, missing, other_version
@@ -26,15 +27,6 @@ _FROM_START: Final = 64
 _REMEDY: Final = "empty the table signedmsg_replay with TRUNCATE"
 
 Answer = bool | Exception
-
-
-class Entry(NamedTuple):
-    """The arguments of an `add`."""
-
-    key: bytes
-    keep: float
-    issuer: str
-    issued_at: float
 
 
 class Birth(NamedTuple):

@@ -20,8 +20,9 @@ from signedmsg.stores._postgres_calls import Ask
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from signedmsg.stores._batches import Entry
     from signedmsg.stores._postgres_calls import Plan
-    from signedmsg.stores._postgres_replay import Answer, Entry
+    from signedmsg.stores._postgres_replay import Answer
 
 _LARGEST: Final = 256
 # A call may be under way for a while after its share was chosen.

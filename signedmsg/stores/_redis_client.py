@@ -180,13 +180,6 @@ def unavailable(error: BaseException) -> StoreError:
     return StoreError(f"the Redis server cannot answer: {type(error).__name__}: {text!r}", retry_after=1, hint=hint)
 
 
-def copied(error: StoreError) -> StoreError:
-    """Return the same refusal as a new exception, for another caller."""
-    copy = StoreError(str(error), retry_after=error.retry_after, code=error.code, hint=error.hint)
-    copy.__cause__ = error.__cause__
-    return copy
-
-
 def _piped(client: RedisClient, commands: list[tuple[Argument, ...]]) -> list[object]:
     # No MULTI around it: each script is atomic by itself, and a cluster could not have one over several slots.
     pipeline = cast("_BlockingPipeline", client.pipeline(transaction=False))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from signedmsg.errors import StoreError
 from signedmsg.stores import _redis_replay_script as script
+from signedmsg.stores._batches import Entry
 from signedmsg.stores._limits import (
     check_limits,
     check_seconds,
@@ -33,15 +34,6 @@ LEAST_QUOTA: Final = 16 * SHARDS
 _MICRO: Final = 1_000_000
 _LONGEST: Final = 10**9  # seconds; more would leave the numbers that a double holds exactly
 _PATIENCE: Final = 1.0
-
-
-class Entry(NamedTuple):
-    """The arguments of an `add`."""
-
-    key: bytes
-    keep: float
-    issuer: str
-    issued_at: float
 
 
 class Ask(NamedTuple):

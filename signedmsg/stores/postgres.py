@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import psycopg
 
 from signedmsg.errors import StoreError
+from signedmsg.stores._batches import Batches
 from signedmsg.stores._limits import check_limits, check_seconds
-from signedmsg.stores._postgres_batches import Batches
 from signedmsg.stores._postgres_blocking import Calls
 from signedmsg.stores._postgres_inbox import AsyncPostgresInbox, PostgresInbox
 from signedmsg.stores._postgres_replay import ReplayOptions, ReplayTable, check_entry
@@ -22,8 +22,9 @@ from signedmsg.stores._postgres_schema import PostgresStatus, check_schema, ddl,
 from signedmsg.stores._postgres_suspending import AsyncCalls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from signedmsg.stores._batches import Entry
     from signedmsg.stores._postgres_calls import AsyncPostgresPool, PostgresPool
 
 __all__ = [
@@ -194,6 +195,19 @@ class PostgresReplayCache:
         return f"<PostgresReplayCache {self._table!r}>"
 
 
+class _Table:
+    """The table, asked about many ids in one statement."""
+
+    def __init__(self, calls: AsyncCalls, table: ReplayTable) -> None:
+        self._calls, self._table = calls, table
+
+    async def ask(self, entries: Sequence[Entry]) -> list[bool | Exception]:
+        return await self._calls.run(self._table.add(entries))
+
+    async def afterwards(self) -> None:
+        await self._calls.run(self._table.purge())
+
+
 class AsyncPostgresReplayCache:
     """`PostgresReplayCache` for asyncio, over an `AsyncConnectionPool`; psycopg does not work on trio.
 
@@ -230,7 +244,7 @@ class AsyncPostgresReplayCache:
         )
         self._calls = AsyncCalls(pool, schema, timeout)
         self._table = ReplayTable(options)
-        self._batches = Batches(self._calls, self._table)
+        self._batches = Batches(_Table(self._calls, self._table), at_once=256)
 
     async def prepare(self) -> None:
         """See `PostgresReplayCache.prepare`."""
@@ -238,7 +252,7 @@ class AsyncPostgresReplayCache:
 
     async def add(self, key: bytes, keep: float, *, issuer: str, issued_at: float) -> bool:
         """Record `key` and return True the first time only: see `ReplayCache.add`."""
-        return await self._batches.add(check_entry(key, keep, issuer, issued_at))
+        return await self._batches.answer(check_entry(key, keep, issuer, issued_at))
 
     def __repr__(self) -> str:
         return f"<AsyncPostgresReplayCache {self._table!r}>"

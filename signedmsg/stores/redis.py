@@ -12,15 +12,17 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
-from signedmsg.stores._redis_batches import Batches
-from signedmsg.stores._redis_client import check_async, check_blocking, run, run_all
+from signedmsg.errors import StoreError
+from signedmsg.stores._batches import Batches, Entry
+from signedmsg.stores._redis_client import check_async, check_blocking, run, run_all, run_all_async, unavailable
 from signedmsg.stores._redis_inbox import AsyncRedisInbox, RedisInbox
 from signedmsg.stores._redis_replay import SHARDS, ReplayShards, check_entry, check_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from signedmsg.stores._redis_client import AsyncRedisClient, RedisClient
+    from signedmsg.stores._redis_replay import Ask
 
 __all__ = ["AsyncRedisInbox", "AsyncRedisReplayCache", "RedisInbox", "RedisReplayCache"]
 
@@ -133,6 +135,43 @@ class RedisReplayCache:
                 self.prepare()
 
 
+class _Shards:
+    """All shards of one cache, asked together; the question None is whether they could be looked at."""
+
+    def __init__(self, client: AsyncRedisClient, shards: ReplayShards) -> None:
+        self._client, self._shards = client, shards
+
+    async def ask(self, questions: Sequence[Entry | None]) -> list[bool | Exception]:
+        entries = [question for question in questions if question is not None]
+        try:
+            if not self._shards.ready or len(entries) < len(questions):
+                await self._look()
+            asks = [self._shards.add(entry) for entry in entries]
+            replies = await run_all_async(self._client, [ask.call for ask in asks])
+        except StoreError:
+            raise
+        except Exception as error:
+            raise unavailable(error) from error
+        judged = iter([self._judged(ask, reply) for ask, reply in zip(asks, replies, strict=True)])
+        return [True if question is None else next(judged) for question in questions]
+
+    async def afterwards(self) -> None:
+        """Let the other shards be born now, too. If that fails, the next add tries again, and says why."""
+        if not self._shards.ready:
+            with suppress(Exception):
+                await self._look()
+
+    def _judged(self, ask: Ask, reply: object) -> bool | Exception:
+        try:
+            return self._shards.judge(ask, reply)
+        except Exception as error:  # noqa: BLE001 - the answer of this one alone
+            return error
+
+    async def _look(self) -> None:
+        looks = self._shards.looks()
+        self._shards.looked(looks, await run_all_async(self._client, [look.call for look in looks]))
+
+
 class AsyncRedisReplayCache:
     """`RedisReplayCache` for asyncio, over an asyncio client; those of Redis do not work on trio.
 
@@ -171,7 +210,7 @@ class AsyncRedisReplayCache:
             shards=_shards,
         )
         self._shards = ReplayShards(options)
-        self._batches = Batches(check_async(client), self._shards)
+        self._batches: Batches[Entry | None] = Batches(_Shards(check_async(client), self._shards), at_once=128)
 
     async def prepare(self) -> None:
         """See `RedisReplayCache.prepare`."""
