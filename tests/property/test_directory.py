@@ -131,6 +131,7 @@ class Directory(RuleBasedStateMachine):
             self.world.find(f"flood-{number}")
         within = [at for at in self.world.reads[reads:] if at < begin + 60]
         assert len(within) <= 6
+        self._note(reads)
 
     @invariant()
     def health_agrees_with_what_is_known(self) -> None:
