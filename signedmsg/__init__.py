@@ -11,7 +11,8 @@ from signedmsg._core.message import Message
 from signedmsg._core.policy import PlainTokens
 from signedmsg._core.target import DecodedTarget
 from signedmsg._flows.handle import Outcome
-from signedmsg._flows.ports import AsyncInbox, AsyncReplayCache, AsyncSigner, Inbox, ReplayCache, Signer
+from signedmsg._flows.inbox_ports import AsyncInbox, Inbox
+from signedmsg._flows.ports import AsyncReplayCache, AsyncSigner, ReplayCache, Signer
 from signedmsg._flows.send import Sent
 from signedmsg._inboxes import AsyncLease, Lease
 from signedmsg._jose.jwk import PublicKey

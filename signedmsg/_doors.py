@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from signedmsg._core.call import Call
-    from signedmsg._flows.open_request import AsyncOpenRequest
     from signedmsg._jose.strict_json import JSONValue
+    from signedmsg._open_request import AsyncOpenRequest
     from signedmsg.errors import SignedMessageError
 
     Scope: TypeAlias = MutableMapping[str, Any]

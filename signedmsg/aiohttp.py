@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
     from signedmsg._core.answers import Answer
-    from signedmsg._flows.open_request import AsyncOpenRequest
     from signedmsg._jose.strict_json import JSONValue
+    from signedmsg._open_request import AsyncOpenRequest
     from signedmsg.receiver import AsyncReceiver
     from signedmsg.signed_answers import AnswerSigner, AsyncAnswerSigner
 

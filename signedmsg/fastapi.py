@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from signedmsg._core.answers import Answer
     from signedmsg._core.call import Call
     from signedmsg._doors import Receive, Scope, Send
-    from signedmsg._flows.open_request import AsyncOpenRequest
     from signedmsg._jose.strict_json import JSONValue
+    from signedmsg._open_request import AsyncOpenRequest
     from signedmsg.receiver import AsyncReceiver
     from signedmsg.router import Router
     from signedmsg.signed_answers import AnswerSigner, AsyncAnswerSigner

@@ -21,10 +21,10 @@ from signedmsg._failing import DIRECTORY, STORE
 from signedmsg._flows.handle import Outcome, handle
 from signedmsg._flows.receive import receive
 from signedmsg._flows.run import run
-from signedmsg._flows.take_calls import AsyncTakesCalls, TakesCalls
 from signedmsg._inboxes import AsyncCalls, BlockingCalls
 from signedmsg._jose.jwk import PublicKey
 from signedmsg._jose.shown import shown
+from signedmsg._take_calls import AsyncTakesCalls, TakesCalls
 from signedmsg.errors import UnavailableError
 from signedmsg.observe import Event, log_event, quietly
 from signedmsg.router import Router

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from signedmsg._core.message import Message
-    from signedmsg._flows.ports import (
+    from signedmsg._flows.inbox_ports import (
         AsyncInbox,
         AsyncTransactionalInbox,
         Inbox,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from signedmsg._core.events import Event
     from signedmsg._core.inbox import Arrival, Job, Settled
     from signedmsg._core.message import Message
-    from signedmsg._flows.ports import AsyncInboxTransaction
+    from signedmsg._flows.inbox_ports import AsyncInboxTransaction
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from types import ModuleType
 
-    from signedmsg._flows.ports import QueuedInbox
+    from signedmsg._flows.inbox_ports import QueuedInbox
 
 EXAMPLES: Final = """\
 examples:

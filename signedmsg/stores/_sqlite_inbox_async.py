@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anyio.lowlevel import RunVar
 
     from signedmsg._core.inbox import Arrival, Claim, DeadLetter, Job, QueueDepth, Settled
-    from signedmsg._flows.ports import TransactionalInbox
+    from signedmsg._flows.inbox_ports import TransactionalInbox
 
 _T = TypeVar("_T")
 

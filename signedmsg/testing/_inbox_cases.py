@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from signedmsg._core.inbox import Arrival
-    from signedmsg._flows.ports import Inbox
+    from signedmsg._flows.inbox_ports import Inbox
 
 _PASSING: Final = 40
 

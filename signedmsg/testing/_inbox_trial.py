@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from anyio.from_thread import BlockingPortal
 
-    from signedmsg._flows.ports import Inbox, QueuedInbox, TransactionalInbox
+    from signedmsg._flows.inbox_ports import Inbox, QueuedInbox, TransactionalInbox
     from signedmsg.testing.clock import ManualClock
 
 T = TypeVar("T")

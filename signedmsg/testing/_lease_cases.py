@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from signedmsg._flows.ports import Inbox
+    from signedmsg._flows.inbox_ports import Inbox
 
 
 class LeaseCases:

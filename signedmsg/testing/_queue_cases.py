@@ -22,7 +22,7 @@ from signedmsg.testing._inbox_trial import (
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from signedmsg._flows.ports import QueuedInbox
+    from signedmsg._flows.inbox_ports import QueuedInbox
 
 _TAKERS = 8
 

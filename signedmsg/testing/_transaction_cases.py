@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from signedmsg._core.inbox import Arrival, Settled
-    from signedmsg._flows.ports import TransactionalInbox
+    from signedmsg._flows.inbox_ports import TransactionalInbox
 
 _COPIES = 8
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from anyio.from_thread import BlockingPortal
 
-    from signedmsg._flows.ports import AsyncInbox, Inbox
+    from signedmsg._flows.inbox_ports import AsyncInbox, Inbox
 
 
 class _Contract:

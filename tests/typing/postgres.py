@@ -19,14 +19,8 @@ if TYPE_CHECKING:
     from psycopg.rows import DictRow
     from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
-    from signedmsg._flows.ports import (
-        AsyncQueuedInbox,
-        AsyncReplayCache,
-        AsyncTransactionalInbox,
-        QueuedInbox,
-        ReplayCache,
-        TransactionalInbox,
-    )
+    from signedmsg._flows.inbox_ports import AsyncQueuedInbox, AsyncTransactionalInbox, QueuedInbox, TransactionalInbox
+    from signedmsg._flows.ports import AsyncReplayCache, ReplayCache
 
 
 def blocking(pool: ConnectionPool, dicts: ConnectionPool[psycopg.Connection[DictRow]]) -> None:

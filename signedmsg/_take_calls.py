@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from signedmsg._flows.call import open_call
-from signedmsg._flows.open_request import AsyncOpenRequest, OpenRequest
 from signedmsg._flows.run import run
+from signedmsg._open_request import AsyncOpenRequest, OpenRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
