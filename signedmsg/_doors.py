@@ -173,7 +173,9 @@ def refusal(error: SignedMessageError, receiver: AsyncReceiver) -> Answer:
 async def respond(answer: Answer, method: str, send: Send) -> None:
     """Send an answer."""
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    headers.append((b"content-length", str(len(answer.body)).encode()))
+    # Neither has content; and the length that a 304 may state is that of the document (RFC 9110 §8.6).
+    if answer.status not in (204, 304):
+        headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
 

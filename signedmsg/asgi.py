@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from signedmsg._core.answers import Answer, answer_code
 from signedmsg._core.envelope_request import parse_content_length, refuse_request
+from signedmsg._doors import read_body, respond
 from signedmsg._envelopes import answer_envelope_async
 from signedmsg.keys.publish import DirectoryDocument
 from signedmsg.keys.ring import KeyRing
@@ -58,7 +59,7 @@ class Endpoint:
         elif scope["type"] == "http":
             answer = await self._answer(scope, receive)
             if answer is not None:
-                await _respond(answer, scope["method"], send)
+                await respond(answer, scope["method"], send)
         else:
             raise ValueError(f"unknown ASGI scope {scope['type']!r}")
 
@@ -75,7 +76,7 @@ class Endpoint:
         )
         if refused is not None:
             return refused
-        body = await _read(receive, self._receiver.policy.max_size)
+        body = await read_body(receive, self._receiver.policy.max_size)
         if body is None:
             return None
         if not body:
@@ -110,36 +111,13 @@ class PublishedKeys:
         elif scope["type"] == "http":
             document = self._keys.document() if isinstance(self._keys, KeyRing) else self._keys
             answer = document.answer(scope["method"], _values(list(scope["headers"]), b"if-none-match"))
-            await _respond(answer, scope["method"], send)
+            await respond(answer, scope["method"], send)
         else:
             raise ValueError(f"unknown ASGI scope {scope['type']!r}")
 
 
 def _values(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:
     return [value.decode("latin-1") for key, value in headers if key.lower() == name]
-
-
-async def _read(receive: Receive, cap: int) -> bytes | None:
-    """Read the body up to one byte beyond the cap, which the receiver then refuses as too large."""
-    body = bytearray()
-    while True:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            return None
-        body += event.get("body", b"")
-        if len(body) > cap:
-            return bytes(body[: cap + 1])
-        if not event.get("more_body", False):
-            return bytes(body)
-
-
-async def _respond(answer: Answer, method: str, send: Send) -> None:
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    # Neither has content; and the length that a 304 may state is that of the document (RFC 9110 §8.6).
-    if answer.status not in (204, 304):
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -18,7 +18,6 @@ from signedmsg._doors_wsgi import Head, bound_response, check_receiver, verify_c
 from signedmsg._envelopes import answer_envelope
 from signedmsg.errors import BindingError, SignedMessageError
 from signedmsg.receiver import Receiver
-from signedmsg.router import Router
 from signedmsg.signed_answers.signing import check_answer_signer
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from signedmsg._core.call import Call
+    from signedmsg.router import Router
     from signedmsg.signed_answers import AnswerSigner
 
     Event: TypeAlias = Mapping[str, object]
@@ -112,9 +112,7 @@ def endpoint(
     """
     if not isinstance(receiver, Receiver):
         raise TypeError(f"receiver: a Lambda function needs a blocking Receiver, got {type(receiver).__name__}")
-    if not isinstance(router, Router):
-        raise TypeError(f"router: expected a Router, got {type(router).__name__}")
-    router.require_blocking()
+    receiver.check_router(router)
     check_answer_signer(answers, suspends=False)
 
     def inbox(event: Event, _context: object) -> Event:

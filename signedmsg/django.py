@@ -26,7 +26,6 @@ from signedmsg._doors_wsgi import verify_call
 from signedmsg._envelopes import answer_envelope, answer_envelope_async
 from signedmsg.errors import SignedMessageError
 from signedmsg.receiver import AsyncReceiver, Receiver
-from signedmsg.router import Router
 from signedmsg.signed_answers import AnswerSigner, AsyncAnswerSigner
 from signedmsg.signed_answers.signing import check_answer_signer
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from signedmsg._core.call import Call
     from signedmsg._core.call_policy import CallPolicy
+    from signedmsg.router import Router
 
 T = TypeVar("T")
 V = TypeVar("V", bound="Callable[..., HttpResponseBase | Awaitable[HttpResponseBase]]")
@@ -195,12 +195,10 @@ def endpoint(
         TypeError: one of them is something else, or a coroutine handler is under a blocking receiver.
     """
     _require_receiver(receiver)
-    if not isinstance(router, Router):
-        raise TypeError(f"router: expected a Router, got {type(router).__name__}")
+    receiver.check_router(router)
     check_answer_signer(answers, suspends=isinstance(receiver, AsyncReceiver))
     if isinstance(receiver, AsyncReceiver):
         return csrf_exempt(_suspending_endpoint(receiver, router, answers))
-    router.require_blocking()
     return csrf_exempt(_blocking_endpoint(receiver, router, cast("AnswerSigner | None", answers)))
 
 

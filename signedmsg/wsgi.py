@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from signedmsg._core.answers import Answer, answer_code
 from signedmsg._core.envelope_request import parse_content_length, refuse_request
+from signedmsg._doors_wsgi import read
 from signedmsg._envelopes import answer_envelope
 from signedmsg.keys.publish import DirectoryDocument
 from signedmsg.keys.ring import KeyRing
@@ -15,7 +16,7 @@ from signedmsg.signed_answers.signing import check_answer_signer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from wsgiref.types import InputStream, StartResponse, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
     from signedmsg.router import Router
     from signedmsg.signed_answers import AnswerSigner
@@ -64,7 +65,7 @@ class Endpoint:
         if length is None and not environ.get("wsgi.input_terminated"):
             # Without either there is no body, or no way to know where it ends.
             length = 0
-        body = _read(environ["wsgi.input"], policy.max_size + 1 if length is None else length)
+        body = read(environ["wsgi.input"], policy.max_size + 1 if length is None else length)
         if not body:
             return answer_code("credentials_missing")
         if length is not None and len(body) < length:
@@ -109,13 +110,3 @@ def _respond(answer: Answer, environ: WSGIEnvironment, start_response: StartResp
 def _values(environ: WSGIEnvironment, name: str) -> list[str]:
     value = environ.get(name)
     return [value] if value else []
-
-
-def _read(stream: InputStream, most: int) -> bytes:
-    body = bytearray()
-    while len(body) < most:
-        chunk = stream.read(most - len(body))
-        if not chunk:
-            break
-        body += chunk
-    return bytes(body)
