@@ -143,6 +143,7 @@ def run_all(client: RedisClient, calls: Sequence[Call]) -> list[object]:
 async def run_async(client: AsyncRedisClient, call: Call) -> object:
     """See `run`."""
     try:
+        await _connect(client)
         try:
             return await client.execute_command(*call.short())
         except Exception as error:
@@ -159,6 +160,7 @@ async def run_all_async(client: AsyncRedisClient, calls: Sequence[Call]) -> list
         # A pipeline costs more than it saves.
         return await gather(*(run_async(client, call) for call in calls), return_exceptions=True)
     try:
+        await _connect(client)
         replies = await _piped_async(client, [call.short() for call in calls])
         if again := _unknown(replies):
             replaced = await _piped_async(client, [calls[place].whole() for place in again])
@@ -167,6 +169,17 @@ async def run_all_async(client: AsyncRedisClient, calls: Sequence[Call]) -> list
     except Exception as error:
         raise unavailable(error) from error
     return replies
+
+
+async def _connect(client: AsyncRedisClient) -> None:
+    """Let a client learn its cluster before any command does.
+
+    Commands that come together while redis-py's asyncio client does not know its cluster, at first or after
+    a failover, each have it learn it, and so cut one another's connections; its `initialize` has a lock.
+    """
+    initialize: Callable[[], Awaitable[object]] | None = getattr(client, "initialize", None)
+    if initialize is not None:
+        await initialize()
 
 
 def unavailable(error: BaseException) -> StoreError:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from signedmsg.stores.redis import AsyncRedisReplayCache, RedisReplayCache
+from signedmsg._core.inbox import Claim, InProgress
+from signedmsg.stores.redis import AsyncRedisInbox, AsyncRedisReplayCache, RedisReplayCache
 from tests.stores.helpers import ISSUER, KEEP, add, key, start_python
+from tests.stores.redis_arrivals import LEASE, arrival
 from tests.stores.redis_clients import ALONE, ASYNC_ALONE, ASYNC_CLUSTER, CLUSTER
 
 pytestmark = pytest.mark.real_server
@@ -68,10 +70,25 @@ def test_one_of_sixty_four_tasks_wins_each_round(server: tuple[str, bool], prefi
     assert asyncio.run(main()) == [1] * rounds
 
 
+def test_tasks_that_come_before_a_client_knows_its_cluster_are_all_answered(
+    redis_cluster_url: str, prefix: str
+) -> None:
+    async def main(number: int) -> list[type[object]]:
+        client = ASYNC_CLUSTER["redis"](redis_cluster_url)
+        inbox = AsyncRedisInbox(client, prefix=prefix)
+        begins = [inbox.begin(arrival(number), LEASE) for _ in range(16)]
+        answers = await asyncio.gather(*begins, return_exceptions=True)
+        await client.aclose()
+        return sorted((type(answer) for answer in answers), key=str)
+
+    assert [asyncio.run(main(number)) for number in range(20)] == [sorted([Claim] + [InProgress] * 15, key=str)] * 20
+
+
 PRESENT_ALL = """
 import json, sys
 from signedmsg.stores.redis import RedisReplayCache
 from tests.stores.helpers import add
+from tests.stores.redis_arrivals import LEASE, arrival
 from tests.stores.redis_clients import ALONE, CLUSTER
 url, clustered, prefix, rounds = sys.argv[1:]
 client = (CLUSTER if clustered == "True" else ALONE)["redis"](url)
