@@ -9,6 +9,8 @@ from signedmsg.errors import HandlerError, KeyDirectoryError, StoreError, Unavai
 if TYPE_CHECKING:
     from types import TracebackType
 
+OWN: Final = (VerificationError, UnavailableError, HandlerError)
+
 
 class FailingAs:
     """A context that lets the package's own verdicts pass, and nothing else.
@@ -27,8 +29,12 @@ class FailingAs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, Exception) and not isinstance(error, (VerificationError, UnavailableError, HandlerError)):
-            raise self._kind(f"it raised {type(error).__name__}") from error
+        if isinstance(error, Exception) and not isinstance(error, OWN):
+            raise self.outage(error) from error
+
+    def outage(self, error: Exception) -> UnavailableError:
+        """Return what to raise from an error that is not the package's own."""
+        return self._kind(f"it raised {type(error).__name__}")
 
 
 DIRECTORY: Final = FailingAs(KeyDirectoryError)

@@ -152,6 +152,11 @@ def _who(event: MessageRefused | CallRefused) -> str:
     return f" from {event.issuer}" if event.proven else f" from someone who claims to be {event.issuer!r}"
 
 
+def logs_all() -> bool:
+    """Say whether `log_event` would write down also what was accepted."""
+    return logger.isEnabledFor(logging.DEBUG)
+
+
 def quietly(observer: Callable[[Event], None]) -> Callable[[Event], None]:
     """Wrap an observer so that its own faults never reach a verification."""
 

@@ -17,7 +17,8 @@ from signedmsg._core.policy import (
     Trust,
     check,
 )
-from signedmsg._failing import DIRECTORY, STORE
+from signedmsg._core.straight import Straight
+from signedmsg._failing import DIRECTORY, OWN, STORE
 from signedmsg._flows.handle import Outcome, handle
 from signedmsg._flows.receive import receive
 from signedmsg._flows.run import run
@@ -26,16 +27,16 @@ from signedmsg._jose.jwk import PublicKey
 from signedmsg._jose.shown import shown
 from signedmsg._take_calls import AsyncTakesCalls, TakesCalls
 from signedmsg.errors import UnavailableError
-from signedmsg.observe import Event, log_event, quietly
+from signedmsg.keys.directory import AsyncKeyDirectory, KeyDirectory
+from signedmsg.observe import Event, log_event, logs_all, quietly
 from signedmsg.router import Router
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from signedmsg._core.message import Content, Message
     from signedmsg._flows.ports import AsyncReplayCache, ReplayCache
     from signedmsg._jose.strict_json import JSONValue
-    from signedmsg.keys.directory import AsyncKeyDirectory, KeyDirectory
 
 _ALL_TIME = 2.0**53
 T = TypeVar("T")
@@ -76,7 +77,9 @@ class _Receiver(Generic[D, R]):
         self._processes = processes
         self._router: Router | None = None
         self._models = Models()
+        self._fits: dict[object, Callable[[Content], Any]] = {}
         self.notice = quietly(log_event if observe is None else observe)
+        self.listens = logs_all if observe is None else _always
         self._connect(directory, replay)
 
     def _connect(self, directory: D, replay: R) -> None:
@@ -123,8 +126,15 @@ class _Receiver(Generic[D, R]):
     def _fit(self, model: type[object] | None) -> Callable[[Content], Any]:
         if model is None:
             return _data
-        validator = self._models.of(model)
-        return lambda content: fit(content.data, validator)
+        made = self._fits.get(model)
+        if made is None:
+            validator = self._models.of(model)
+            made = self._fits[model] = lambda content: fit(content.data, validator, content.written)
+        return made
+
+
+def _always() -> bool:
+    return True
 
 
 def _data(content: Content) -> JSONValue:
@@ -153,11 +163,25 @@ def _of_type(kind: type[T], value: object) -> T:
 
 
 class _Ports:
-    def __init__(self, receiver: _Receiver[Any, Any], directory: KeyDirectory | AsyncKeyDirectory) -> None:
+    def __init__(
+        self,
+        receiver: _Receiver[Any, Any],
+        directory: KeyDirectory | AsyncKeyDirectory,
+        replay: ReplayCache | AsyncReplayCache,
+    ) -> None:
+        self._add: Callable[..., Any] = replay.add
         self._clock = receiver.clock
         self.notice = receiver.notice
+        self.listens = receiver.listens
         self._trusted = directory.trusted
         self._snapshot = getattr(directory, "snapshot", None)
+        # Only of these two is it known that what is at hand is what `find` would return.
+        ours = type(directory) in (KeyDirectory, AsyncKeyDirectory)
+        self.straight = (
+            Straight(receiver.policy, clock=receiver.clock, at_hand=directory.at_hand)
+            if ours and receiver.policy.tokens is None
+            else None
+        )
 
     def now(self) -> float:
         now = self._clock()
@@ -169,6 +193,16 @@ class _Ports:
     def trusted(self, issuer: str) -> Trust:
         with DIRECTORY:
             return _of_type(Trust, self._trusted(issuer))
+
+    def add(self, key: bytes, keep: float, *, issuer: str, issued_at: float) -> bool | Coroutine[Any, Any, bool]:
+        """Ask the replay cache, which answers at once. As `with STORE`, but free of charge where nothing fails."""
+        try:
+            # Anything but True, such as a coroutine that nobody here awaits, is no word that the id was new.
+            return self._add(key, keep, issuer=issuer, issued_at=issued_at) is True
+        except OWN:
+            raise
+        except Exception as error:
+            raise STORE.outage(error) from error
 
     def known_keys(self, issuer: str) -> KeySnapshot | None:
         """Return the keys that are held of an issuer, without I/O, where the directory can tell."""
@@ -184,17 +218,12 @@ class _BlockingPorts(_Ports, BlockingCalls):
     """Ports that answer at once; the flow never suspends on them."""
 
     def __init__(self, receiver: _Receiver[Any, Any], directory: KeyDirectory, replay: ReplayCache) -> None:
-        super().__init__(receiver, directory)
+        super().__init__(receiver, directory, replay)
         self._find = directory.find
-        self._add = replay.add
 
     async def find(self, issuer: str, kid: str) -> PublicKey:
         with DIRECTORY:
             return _of_type(PublicKey, self._find(issuer, kid))
-
-    async def add(self, key: bytes, keep: float, *, issuer: str, issued_at: float) -> bool:
-        with STORE:
-            return self._add(key, keep, issuer=issuer, issued_at=issued_at)
 
 
 class Receiver(_Receiver["KeyDirectory", "ReplayCache"], TakesCalls):
@@ -285,9 +314,9 @@ class _AsyncPorts(_Ports, AsyncCalls):
         directory: AsyncKeyDirectory | KeyDirectory,
         replay: AsyncReplayCache | ReplayCache,
     ) -> None:
-        super().__init__(receiver, directory)
+        super().__init__(receiver, directory, replay)
         self._directory = directory
-        self._replay = replay
+        self._suspends = replay.waits == "suspends"
 
     async def find(self, issuer: str, kid: str) -> PublicKey:
         with DIRECTORY:
@@ -295,11 +324,14 @@ class _AsyncPorts(_Ports, AsyncCalls):
                 return _of_type(PublicKey, await self._directory.find(issuer, kid))
             return _of_type(PublicKey, self._directory.find(issuer, kid))
 
-    async def add(self, key: bytes, keep: float, *, issuer: str, issued_at: float) -> bool:
+    def add(self, key: bytes, keep: float, *, issuer: str, issued_at: float) -> bool | Coroutine[Any, Any, bool]:
+        if self._suspends:
+            return self._suspended_add(key, keep, issuer, issued_at)
+        return super().add(key, keep, issuer=issuer, issued_at=issued_at)
+
+    async def _suspended_add(self, key: bytes, keep: float, issuer: str, issued_at: float) -> bool:
         with STORE:
-            if self._replay.waits == "suspends":
-                return await self._replay.add(key, keep, issuer=issuer, issued_at=issued_at)
-            return self._replay.add(key, keep, issuer=issuer, issued_at=issued_at)
+            return await self._add(key, keep, issuer=issuer, issued_at=issued_at) is True
 
 
 class AsyncReceiver(_Receiver["AsyncKeyDirectory | KeyDirectory", "AsyncReplayCache | ReplayCache"], AsyncTakesCalls):

@@ -40,6 +40,7 @@ FIELD_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]{0,1022}[\x21-\x7e]
 
 # Private to both, so that nobody mistakes it for a token.
 _S256: Final = attrgetter("_s256")
+_SIGNED: Final = attrgetter("_signed")
 
 
 class RequestRef(NamedTuple):
@@ -140,8 +141,12 @@ def reference_of(proof: Message[Any] | Call[Any] | RequestRef) -> RequestRef:
     # Never what is still open: only behind the replay cache may anything be signed for.
     if not isinstance(proof, Message | Call):
         raise TypeError(f"expected a verified Message or Call, got {type(proof).__name__}")
-    message_id = proof.id if isinstance(proof, Message) else None
-    return RequestRef(proof.issuer, proof.audience, proof.jti, _S256(proof), message_id)
+    if isinstance(proof, Call):
+        return RequestRef(proof.issuer, proof.audience, proof.jti, _S256(proof), None)
+    signed: bytes | str = _SIGNED(proof)
+    # Of a message that came out of a queue only the digest is left.
+    s256 = signed if isinstance(signed, str) else s256_of(signed)
+    return RequestRef(proof.issuer, proof.audience, proof.jti, s256, proof.id)
 
 
 def reference_to(token: RequestRef | str | bytes) -> RequestRef:

@@ -54,8 +54,10 @@ def arrival(message: Message[object], content: Content, retention: float, leeway
     )
 
 
-def content_digest(source: JSONValue, claims: Mapping[str, JSONValue]) -> bytes:
+def content_digest(source: JSONValue | bytes, claims: Mapping[str, JSONValue]) -> bytes:
     """Return 32 bytes that stand for a message's content, however it was written (RFC 8785)."""
+    if isinstance(source, bytes):
+        source = strict_json.loads_object(source)["msg"]
     return sha256(canonical([source, dict(claims)])).digest()
 
 
@@ -91,7 +93,7 @@ class Stored(NamedTuple):
     expires_at: int
     content: Content
     public_claims: Mapping[str, JSONValue]
-    s256: str
+    signed: str
 
     def message(self, data: object) -> Message[object]:
         """Make the message again, with its data as the handler takes it."""

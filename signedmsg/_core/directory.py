@@ -80,6 +80,13 @@ class IssuerKeys:
             return None
         return known.document.keys.get(kid)
 
+    def at_hand(self, kid: str, now: float) -> PublicKey | None:
+        """Return the key if it is known and nothing is due: no backoff, no age, no revocation to think about."""
+        known = self._known
+        if known is None or not 0 <= now - known.read_at < known.refresh_after or kid in self.revoked:
+            return None
+        return known.document.keys.get(kid)
+
     def due(self, _kid: str | None, now: float) -> bool:
         """Say whether it is time to read again what is known."""
         known = self._known

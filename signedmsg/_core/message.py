@@ -8,7 +8,7 @@ is a type error.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Generic, NamedTuple, NoReturn, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from signedmsg._jose.jws import Compact
     from signedmsg._jose.strict_json import JSONValue
 
+_NO_CLAIMS: Final[Mapping[str, JSONValue]] = MappingProxyType({})
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -31,7 +32,9 @@ class Parsed(NamedTuple):
 class Content(NamedTuple):
     """What a token says, apart from the claims that protect it; `time` is exact to `resolution` seconds.
 
-    `source` is all of it as it was read, for a digest of the content.
+    `source` is all of it as it was read, for a digest of the content: the claims set as text where
+    nobody had to parse it.
+    `written` is the data as compact JSON that says each thing once, where it came so.
     """
 
     id: str
@@ -42,7 +45,8 @@ class Content(NamedTuple):
     account: str | None
     data: JSONValue
     until: int | None
-    source: JSONValue
+    source: JSONValue | bytes
+    written: bytes | None = None
 
 
 class Verified(Protocol):
@@ -63,11 +67,14 @@ class Verified(Protocol):
     @property
     def public_claims(self) -> Mapping[str, JSONValue]: ...
     @property
-    def s256(self) -> str: ...
+    def signed(self) -> bytes | str: ...
 
 
 class Authentic(NamedTuple):
-    """A token that its issuer really signed, for this audience, valid now. It may be a replay."""
+    """A token that its issuer really signed, for this audience, valid now. It may be a replay.
+
+    `signed` is what the signature covers, without which a token is none; few ever need its digest.
+    """
 
     issuer: str
     audience: str
@@ -79,29 +86,14 @@ class Authentic(NamedTuple):
     replay_key: bytes
     keep: float
     signed_by: float
-    s256: str
+    signed: bytes | str
 
 
-class Message(Generic[T_co]):
-    """A verified message, seen for the first time. It holds no token and cannot be made by hand.
-
-    Attributes:
-        id: the message; the same over all delivery attempts.
-        type: what kind of message it is, such as `invoice.paid`.
-        time: when the sender made the message, in UTC.
-        subject: what it is about, or None.
-        account: whose data it is, where a platform signs for many customers, or None.
-        data: the payload: JSON, or an instance of the model asked for.
-        issuer: who signed it.
-        audience: for whom it was signed: this receiver.
-        jti: the id of this one token; new for each attempt.
-        issued_at: when this token was signed, a NumericDate.
-        expires_at: when this token ends, a NumericDate.
-        claims: the sender's public claims (names are URIs, RFC 7519 §4.2); read-only.
-    """
+class _Fields(Generic[T_co]):
+    """A message while it is being made, the only time that its fields can be set."""
 
     __slots__ = (
-        "_s256",
+        "_signed",
         "account",
         "audience",
         "claims",
@@ -128,7 +120,28 @@ class Message(Generic[T_co]):
     issued_at: int
     expires_at: int
     claims: Mapping[str, JSONValue]
-    _s256: str
+    _signed: bytes | str
+
+
+class Message(_Fields[T_co]):
+    """A verified message, seen for the first time. It holds no token and cannot be made by hand.
+
+    Attributes:
+        id: the message; the same over all delivery attempts.
+        type: what kind of message it is, such as `invoice.paid`.
+        time: when the sender made the message, in UTC.
+        subject: what it is about, or None.
+        account: whose data it is, where a platform signs for many customers, or None.
+        data: the payload: JSON, or an instance of the model asked for.
+        issuer: who signed it.
+        audience: for whom it was signed: this receiver.
+        jti: the id of this one token; new for each attempt.
+        issued_at: when this token was signed, a NumericDate.
+        expires_at: when this token ends, a NumericDate.
+        claims: the sender's public claims (names are URIs, RFC 7519 §4.2); read-only.
+    """
+
+    __slots__ = ()
 
     def __init__(self) -> None:
         raise TypeError("a Message comes from Receiver.verify, or in tests from signedmsg.testing")
@@ -148,20 +161,22 @@ class Message(Generic[T_co]):
 
 def make_message(authentic: Verified, data: T) -> Message[T]:
     """Make the message of a token that was just admitted, or that was admitted when it was queued."""
-    message = cast("Message[T]", object.__new__(Message))
+    message: _Fields[T] = _Fields()
     content = authentic.content
-    put = object.__setattr__
-    put(message, "_s256", authentic.s256)
-    put(message, "id", content.id)
-    put(message, "type", content.type)
-    put(message, "time", content.time)
-    put(message, "subject", content.subject)
-    put(message, "account", content.account)
-    put(message, "data", data)
-    put(message, "issuer", authentic.issuer)
-    put(message, "audience", authentic.audience)
-    put(message, "jti", authentic.jti)
-    put(message, "issued_at", authentic.issued_at)
-    put(message, "expires_at", authentic.expires_at)
-    put(message, "claims", MappingProxyType(dict(authentic.public_claims)))
-    return message
+    message._signed = authentic.signed  # noqa: SLF001 - of the class above
+    message.id = content.id
+    message.type = content.type
+    message.time = content.time
+    message.subject = content.subject
+    message.account = content.account
+    message.data = data
+    message.issuer = authentic.issuer
+    message.audience = authentic.audience
+    message.jti = authentic.jti
+    message.issued_at = authentic.issued_at
+    message.expires_at = authentic.expires_at
+    claims = authentic.public_claims
+    message.claims = MappingProxyType(dict(claims)) if claims else _NO_CLAIMS
+    # From here on it cannot be changed. Setting each field past the guard of `Message` costs five times as much.
+    message.__class__ = Message
+    return cast("Message[T]", message)

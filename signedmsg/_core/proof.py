@@ -15,10 +15,16 @@ from signedmsg._core import claims as rules
 from signedmsg._core.message import Parsed
 from signedmsg._core.policy import REPLAY_MARGIN
 from signedmsg._jose import base64url, jws, strict_json
-from signedmsg.errors import ClaimError, MalformedTokenError, UnknownKeyError, UnsupportedTokenError
+from signedmsg.errors import (
+    ClaimError,
+    InvalidSignatureError,
+    MalformedTokenError,
+    UnknownKeyError,
+    UnsupportedTokenError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from signedmsg._core.policy import Trust
     from signedmsg._jose.jwk import PublicKey
@@ -124,7 +130,9 @@ def check_key_times(key: PublicKey, leeway: float, now: float) -> None:
         raise UnknownKeyError("the key is no longer valid", code="key_not_valid")
 
 
-def prove(parsed: Parsed, key: PublicKey, trust: Trust, leeway: float, now: float) -> dict[str, JSONValue]:
+def prove(
+    parsed: Parsed, key: PublicKey, trust: Trust, leeway: float, now: float, *, disproven: PublicKey | None = None
+) -> dict[str, JSONValue]:
     """Return the claims that the issuer really signed; none of them has been checked.
 
     Raises:
@@ -135,6 +143,9 @@ def prove(parsed: Parsed, key: PublicKey, trust: Trust, leeway: float, now: floa
     check_key_times(key, leeway, now)
 
     # 8. Over the received octets, never over something encoded anew (RFC 7515 §5.2).
+    if key is disproven:
+        # The same octets under the same key would only be refused again, at the price of another signature.
+        raise InvalidSignatureError("the signature does not verify under the key")
     key.verify(parsed.compact.signature, parsed.compact.signing_input)
 
     # 9. Read from the very octets that were signed.
@@ -167,7 +178,7 @@ def refuse_claims(claims: dict[str, JSONValue], names: Iterable[str]) -> None:
 
 def public_claims(claims: dict[str, JSONValue]) -> dict[str, JSONValue]:
     """Return the claims of the sender's own whose names are URIs (RFC 7519 §4.2)."""
-    return {name: claims[name] for name in claims if rules.PUBLIC_CLAIM.fullmatch(name)}
+    return {name: claims[name] for name in claims if ":" in name and rules.PUBLIC_CLAIM.fullmatch(name)}
 
 
 def check_times(
@@ -224,7 +235,19 @@ def replay_key(issuer: str, jti: str) -> bytes:
 
     Both are visible ASCII, so the NUL between them keeps any two pairs apart.
     """
-    return blake2b(_REPLAY_NAMESPACE + issuer.encode() + b"\x00" + jti.encode(), digest_size=16).digest()
+    return replay_keys(issuer)(jti.encode("ascii"))
+
+
+def replay_keys(issuer: str) -> Callable[[bytes], bytes]:
+    """Return `replay_key` of this issuer, for which a `jti` is bytes."""
+    begun = blake2b(_REPLAY_NAMESPACE + issuer.encode("ascii") + b"\x00", digest_size=16)
+
+    def replay_key_of(jti: bytes) -> bytes:
+        hash = begun.copy()
+        hash.update(jti)
+        return hash.digest()
+
+    return replay_key_of
 
 
 def s256_of(signing_input: bytes) -> str:

@@ -48,6 +48,11 @@ class RepositoryKeys:
         keys = self._held.get(kid)
         return None if keys is None else keys.known(kid, now)
 
+    def at_hand(self, kid: str, now: float) -> PublicKey | None:
+        """See `IssuerKeys.at_hand`."""
+        keys = self._held.get(kid)
+        return None if keys is None else keys.at_hand(kid, now)
+
     def due(self, kid: str | None, now: float) -> bool:
         """See `IssuerKeys.due`."""
         keys = self._held.get(kid or "")

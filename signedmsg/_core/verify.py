@@ -29,7 +29,6 @@ from signedmsg._core.proof import (
     refuse_claims,
     registered,
     replay_key,
-    s256_of,
 )
 from signedmsg.errors import ClaimError, NotAllowedError, ReplayedError, UnsupportedTokenError
 
@@ -44,6 +43,7 @@ T = TypeVar("T")
 
 # RFC 3339 §5.6, the profile of ISO 8601 that CloudEvents uses.
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_FRACTION: Final = re.compile(r"\.\d+", re.ASCII)
 _AUDIENCE_HINT: Final = (
     "compare, letter by letter, the URL that the sender posts to: scheme, host, port, path, last slash"
 )
@@ -59,15 +59,25 @@ def parse(token: object, policy: ReceivePolicy) -> Parsed:
     return parse_kind(token, policy.typ, policy.max_size)
 
 
-def authenticate(parsed: Parsed, key: PublicKey, policy: ReceivePolicy, trust: Trust, now: float) -> Authentic:
+def authenticate(
+    parsed: Parsed,
+    key: PublicKey,
+    policy: ReceivePolicy,
+    trust: Trust,
+    now: float,
+    *,
+    disproven: PublicKey | None = None,
+) -> Authentic:
     """Prove that the issuer signed this token, for this audience, and that it is valid now.
+
+    `disproven` is a key under which the very same token was seen not to verify.
 
     Raises:
         UnsupportedTokenError, UnknownKeyError, InvalidSignatureError,
         MalformedTokenError, ClaimError.
     """
     # 7, 8, 9.
-    claims = prove(parsed, key, trust, policy.leeway, now)
+    claims = prove(parsed, key, trust, policy.leeway, now, disproven=disproven)
     token = registered(claims, parsed.issuer)
     content = _plain(claims, policy.tokens, token) if policy.tokens else _envelope(claims)
 
@@ -93,8 +103,8 @@ def authenticate(parsed: Parsed, key: PublicKey, policy: ReceivePolicy, trust: T
         public_claims=public_claims(claims),
         replay_key=replay_key(token.issuer, token.jti),
         keep=keep_for(token.issued_at, token.expires_at, policy.leeway),
-        signed_by=_signed_by(token.issued_at, content),
-        s256=s256_of(parsed.compact.signing_input),
+        signed_by=signed_by(token.issued_at, content.time, content.resolution),
+        signed=parsed.compact.signing_input,
     )
 
 
@@ -155,11 +165,11 @@ def _time(written: str) -> datetime:
 
 def _resolution(written: str) -> float:
     """Return what the last digit of an RFC 3339 time stands for, in seconds."""
-    fraction = _TIME.fullmatch(written)
-    return 10.0 ** (1 - len(fraction[1])) if fraction and fraction[1] else 1.0
+    fraction = _FRACTION.search(written)
+    return 10.0 ** (1 - len(fraction[0])) if fraction else 1.0
 
 
-def _signed_by(issued_at: int, content: Content) -> float:
+def signed_by(issued_at: int, time: datetime, resolution: float) -> float:
     """Return the moment at which the token counts as signed, for a cache that may be younger.
 
     `iat` has whole seconds, so the token may have been signed at any moment of that second
@@ -167,10 +177,10 @@ def _signed_by(issued_at: int, content: Content) -> float:
     when, in our tokens to the microsecond; then a cache that was made later in the
     second can tell that the token may have been here before it.
     """
-    if int(content.time.timestamp()) != issued_at:
+    if int(time.timestamp()) != issued_at:
         return issued_at + 1.0
-    made = issued_at + content.time.microsecond / 1e6
-    return made if content.resolution <= 1e-6 else made + content.resolution
+    made = issued_at + time.microsecond / 1e6
+    return made if resolution <= 1e-6 else made + resolution
 
 
 def authorize(authentic: Authentic, policy: ReceivePolicy, trust: Trust, now: float) -> Authentic:

@@ -75,9 +75,11 @@ async def finish_call(
         # that it was here before, and a second copy would be the first one that it sees.
         now = ports.now()
         check_expiry(authentic.expires_at, policy.leeway, now)
-        first_use = await ports.add(
+        first_use = ports.add(
             authentic.replay_key, authentic.keep, issuer=authentic.issuer, issued_at=authentic.signed_by
         )
+        if not isinstance(first_use, bool):
+            first_use = await first_use
         call = admit_call(authentic, octets, data, first_use=first_use)
     except SignedMessageError as error:
         error.explained_by(Facts(policy=policy, knows=ports, now=now, proven=True, authentic=authentic, body=body))

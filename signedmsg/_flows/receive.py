@@ -10,11 +10,12 @@ from signedmsg._core.verify import admit, authenticate, authorize, parse
 from signedmsg.errors import ClaimError, SignedMessageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from signedmsg._core.health import KeySnapshot
-    from signedmsg._core.message import Content, Message, Parsed
+    from signedmsg._core.message import Authentic, Content, Message, Parsed
     from signedmsg._core.policy import ReceivePolicy, Trust
+    from signedmsg._core.straight import Straight
     from signedmsg._jose.jwk import PublicKey
 
 T = TypeVar("T")
@@ -39,12 +40,21 @@ class ReceivePorts(Protocol):
         """Return the issuer's key, or raise `UnknownKeyError` or `KeyDirectoryError`."""
         ...
 
-    async def add(self, key: bytes, keep: float, *, issuer: str, issued_at: float) -> bool:
-        """See `ReplayCache.add`."""
+    def add(self, key: bytes, keep: float, *, issuer: str, issued_at: float) -> bool | Awaitable[bool]:
+        """See `ReplayCache.add`; awaited where the cache suspends."""
         ...
 
     def notice(self, event: Event, /) -> None:
         """Tell the observer; it never raises."""
+        ...
+
+    def listens(self) -> bool:
+        """Say whether the observer wants to hear of what was accepted."""
+        ...
+
+    @property
+    def straight(self) -> Straight | None:
+        """The straight path, where the directory can say which keys are at hand."""
         ...
 
 
@@ -65,32 +75,49 @@ async def receive(
         VerificationError: the token was refused, and no store was written.
         UnavailableError: the directory or the replay cache could not answer.
     """
-    issuer: str | None = None
     parsed: Parsed | None = None
+    authentic: Authentic | None = None
     now: float | None = None
-    proven = False
+    straight = ports.straight if received_at is None else None
     try:
-        parsed = parse(token, policy)
-        issuer = parsed.issuer
-        # 5. A map of configuration decides, so that an unknown issuer causes no I/O.
-        trust = ports.trusted(issuer)
-        # 6. Only ever within the issuer's own keys (RFC 8725 §3.8).
-        key = await ports.find(issuer, parsed.compact.header.kid)
-        now = ports.now() if received_at is None else received_at
-        authentic = authenticate(parsed, key, policy, trust, now)
-        proven = True
+        proven = None if straight is None else straight.prove(token)
+        if isinstance(proven, tuple):
+            authentic, trust, now = proven
+        else:
+            parsed = parse(token, policy)
+            # 5. A map of configuration decides, so that an unknown issuer causes no I/O.
+            trust = ports.trusted(parsed.issuer)
+            # 6. Only ever within the issuer's own keys (RFC 8725 §3.8).
+            key = await ports.find(parsed.issuer, parsed.compact.header.kid)
+            now = ports.now() if received_at is None else received_at
+            authentic = authenticate(parsed, key, policy, trust, now, disproven=proven)
+            if straight is not None:
+                straight.learn(parsed, key, trust)
         authorize(authentic, policy, trust, now)
         # 13. Before the replay cache: a receiver that is mended can then accept the retry.
         data = fit(authentic.content)
-        first_use = received_at is not None or await ports.add(
-            authentic.replay_key, authentic.keep, issuer=issuer, issued_at=authentic.signed_by
+        first_use: bool | Awaitable[bool] = received_at is not None or ports.add(
+            authentic.replay_key, authentic.keep, issuer=authentic.issuer, issued_at=authentic.signed_by
         )
+        if not isinstance(first_use, bool):
+            first_use = await first_use
         message = admit(authentic, data, first_use=first_use)
     except SignedMessageError as error:
-        # The rules of claims but that of `iss`, which found the key, are checked behind the signature.
-        proven = proven or (issuer is not None and isinstance(error, ClaimError))
-        error.explained_by(Facts(policy=policy, knows=ports, parsed=parsed, token=token, now=now, proven=proven))
-        ports.notice(MessageRefused(error=error, issuer=issuer, proven=proven))
+        known = Facts(policy=policy, knows=ports, parsed=parsed, token=token, now=now, proven=authentic is not None)
+        _refused(ports, policy, error, known)
         raise
-    ports.notice(MessageAccepted(issuer=issuer, message_id=message.id, type=message.type))
+    if ports.listens():
+        ports.notice(MessageAccepted(issuer=message.issuer, message_id=message.id, type=message.type))
     return message
+
+
+def _refused(ports: ReceivePorts, policy: ReceivePolicy, error: SignedMessageError, known: Facts) -> None:
+    """Add to the error what was known, and tell the observer."""
+    if known.proven and known.parsed is None:
+        # The straight path had no need of it.
+        known.parsed = parse(known.token, policy)
+    issuer = None if known.parsed is None else known.parsed.issuer
+    # The rules of claims but that of `iss`, which found the key, are checked behind the signature.
+    known.proven = known.proven or (issuer is not None and isinstance(error, ClaimError))
+    error.explained_by(known)
+    ports.notice(MessageRefused(error=error, issuer=issuer, proven=known.proven))

@@ -17,21 +17,24 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from signedmsg.errors import InvalidSignatureError
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 MLDSAPrivate: TypeAlias = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
 MLDSAPublic: TypeAlias = mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
 Private: TypeAlias = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey | MLDSAPrivate
 Public: TypeAlias = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey | MLDSAPublic
 
+Check: TypeAlias = "Callable[[bytes, bytes], object]"
+"""(signature, signing input) -> nothing, if the one is over the other."""
+
 DEFAULT_ALGORITHM: Final = "ES256"
 RSA_BITS: Final = 3072
 
+# The largest half of which two make a DER sequence of less than 128 octets, whose length is one octet.
+_SHORT: Final = 60
 # What `cryptography` raises for a signature it cannot even try; to a verifier all are the same.
-_REFUSALS: Final = (InvalidSignature, UnsupportedAlgorithm, InternalError, ValueError, TypeError, OverflowError)
+REFUSALS: Final = (InvalidSignature, UnsupportedAlgorithm, InternalError, ValueError, TypeError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +56,16 @@ class Algorithm(ABC):
         """Make a new private key from the system's CSPRNG."""
 
     @abstractmethod
-    def sign(self, private_key: Private, signing_input: bytes) -> bytes:
-        """Return the raw JWS signature."""
+    def signer(self, private_key: Private, /) -> Callable[[bytes], bytes]:
+        """Return what makes raw JWS signatures over a signing input with this key."""
 
     @abstractmethod
     def signature_size(self, public_key: Public, /) -> int:
         """Return how many octets a signature under this key has."""
 
-    def verify(self, public_key: Public, signature: bytes, signing_input: bytes) -> None:
-        """Return only if `signature` is one over `signing_input`.
-
-        Raises:
-            InvalidSignatureError: for whatever reason it is not.
-        """
-        try:
-            self._check(public_key, signature, signing_input)
-        except _REFUSALS:
-            raise InvalidSignatureError("the signature does not verify under the key") from None
-
     @abstractmethod
-    def _check(self, public_key: Public, signature: bytes, signing_input: bytes) -> None: ...
+    def checker(self, public_key: Public, /) -> Check:
+        """Return what checks signatures under this key: it raises one of `REFUSALS` unless one holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +80,29 @@ class _ECDSA(Algorithm):
     def generate(self) -> ec.EllipticCurvePrivateKey:
         return ec.generate_private_key(self.curve)
 
-    def sign(self, private_key: Private, signing_input: bytes) -> bytes:
+    def signer(self, private_key: Private, /) -> Callable[[bytes], bytes]:
+        sign, half, hash = cast("ec.EllipticCurvePrivateKey", private_key).sign, self.half, self.hash
         # RFC 6979: a nonce that repeats, or is a little biased, gives the private key away.
-        key, scheme = cast("ec.EllipticCurvePrivateKey", private_key), _deterministic(self.hash)
-        r, s = decode_dss_signature(key.sign(signing_input, scheme))
-        return r.to_bytes(self.half, "big") + s.to_bytes(self.half, "big")
+        return lambda signing_input: _fixed(sign(signing_input, _deterministic(hash)), half)
 
     def signature_size(self, _key: Public, /) -> int:
         return 2 * self.half
 
-    def _check(self, public_key: Public, signature: bytes, signing_input: bytes) -> None:
-        half = self.half
-        if len(signature) != 2 * half:
-            raise ValueError("wrong length")
-        r, s = int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
-        # Zeros verify anything in implementations that forget this (CVE-2022-21449).
-        if not r or not s:
-            raise ValueError("r or s is zero")
-        cast("ec.EllipticCurvePublicKey", public_key).verify(encode_dss_signature(r, s), signing_input, self.scheme)
+    def checker(self, public_key: Public, /) -> Check:
+        verify, scheme, half = cast("ec.EllipticCurvePublicKey", public_key).verify, self.scheme, self.half
+        frames = _frames(half)
+
+        def check(signature: bytes, signing_input: bytes) -> None:
+            if len(signature) != 2 * half:
+                raise ValueError("wrong length")
+            r, s = signature[:half], signature[half:]
+            if frames and r[0] and s[0]:
+                head, middle = frames[r[0] >> 7][s[0] >> 7]
+                verify(head + r + middle + s, signing_input, scheme)
+            else:
+                verify(_der(int.from_bytes(r, "big"), int.from_bytes(s, "big")), signing_input, scheme)
+
+        return check
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +112,14 @@ class _Ed25519(Algorithm):
     def generate(self) -> ed25519.Ed25519PrivateKey:
         return ed25519.Ed25519PrivateKey.generate()
 
-    def sign(self, private_key: Private, signing_input: bytes) -> bytes:
-        return cast("ed25519.Ed25519PrivateKey", private_key).sign(signing_input)
+    def signer(self, private_key: Private, /) -> Callable[[bytes], bytes]:
+        return cast("ed25519.Ed25519PrivateKey", private_key).sign
 
     def signature_size(self, _key: Public, /) -> int:
         return 64
 
-    def _check(self, public_key: Public, signature: bytes, signing_input: bytes) -> None:
-        cast("ed25519.Ed25519PublicKey", public_key).verify(signature, signing_input)
+    def checker(self, public_key: Public, /) -> Check:
+        return cast("ed25519.Ed25519PublicKey", public_key).verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +132,23 @@ class _RSA(Algorithm):
     def generate(self) -> rsa.RSAPrivateKey:
         return rsa.generate_private_key(65537, RSA_BITS)
 
-    def sign(self, private_key: Private, signing_input: bytes) -> bytes:
-        return cast("rsa.RSAPrivateKey", private_key).sign(signing_input, self.padding, self.hash)
+    def signer(self, private_key: Private, /) -> Callable[[bytes], bytes]:
+        sign = cast("rsa.RSAPrivateKey", private_key).sign
+        return lambda signing_input: sign(signing_input, self.padding, self.hash)
 
     def signature_size(self, public_key: Public, /) -> int:
         return (cast("rsa.RSAPublicKey", public_key).key_size + 7) // 8
 
-    def _check(self, public_key: Public, signature: bytes, signing_input: bytes) -> None:
-        if len(signature) != self.signature_size(public_key):
-            raise ValueError("wrong length")
-        cast("rsa.RSAPublicKey", public_key).verify(signature, signing_input, self.padding, self.hash)
+    def checker(self, public_key: Public, /) -> Check:
+        verify, padding, hash = cast("rsa.RSAPublicKey", public_key).verify, self.padding, self.hash
+        size = self.signature_size(public_key)
+
+        def check(signature: bytes, signing_input: bytes) -> None:
+            if len(signature) != size:
+                raise ValueError("wrong length")
+            verify(signature, signing_input, padding, hash)
+
+        return check
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +162,44 @@ class MLDSA(Algorithm):
     def generate(self) -> MLDSAPrivate:
         return self.private.generate()
 
-    def sign(self, private_key: Private, signing_input: bytes) -> bytes:
-        return cast("MLDSAPrivate", private_key).sign(signing_input)
+    def signer(self, private_key: Private, /) -> Callable[[bytes], bytes]:
+        return cast("MLDSAPrivate", private_key).sign
 
     def signature_size(self, _key: Public, /) -> int:
         return self.size
 
-    def _check(self, public_key: Public, signature: bytes, signing_input: bytes) -> None:
-        cast("MLDSAPublic", public_key).verify(signature, signing_input)
+    def checker(self, public_key: Public, /) -> Check:
+        return cast("MLDSAPublic", public_key).verify
+
+
+def _fixed(der: bytes, half: int) -> bytes:
+    """Return r and s in full length from what OpenSSL writes: 30 size 02 size r 02 size s (X.690 §8.3, §8.9)."""
+    if half > _SHORT:
+        r, s = decode_dss_signature(der)
+        return r.to_bytes(half, "big") + s.to_bytes(half, "big")
+    end = 4 + der[3]
+    # A zero stands before a number whose first bit is set, and none where it has fewer octets.
+    return der[4:end][-half:].rjust(half, b"\x00") + der[end + 2 :][-half:].rjust(half, b"\x00")
+
+
+def _der(r: int, s: int) -> bytes:
+    """Return a signature as OpenSSL reads it."""
+    # Zeros verify anything in implementations that forget this (CVE-2022-21449).
+    if not r or not s:
+        raise ValueError("r or s is zero")
+    return encode_dss_signature(r, s)
+
+
+def _frames(half: int) -> tuple[tuple[tuple[bytes, bytes], ...], ...]:
+    """Return what DER puts before r and before s, by their first bits; both fill their half, as nearly all do.
+
+    X.690 §8.3.3: a number whose first bit is set has a zero before it. Nothing for P-521, of which
+    no number fills its half.
+    """
+    if half > _SHORT:
+        return ()
+    size = [bytes((2, half + bit)) + bytes(bit) for bit in (0, 1)]
+    return tuple(tuple((bytes((0x30, 2 * half + 4 + r + s)) + size[r], size[s]) for s in (0, 1)) for r in (0, 1))
 
 
 @cache

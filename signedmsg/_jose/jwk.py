@@ -7,15 +7,15 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from signedmsg._jose import base64url, pem, strict_json
-from signedmsg._jose.algorithms import ALGORITHMS
+from signedmsg._jose.algorithms import ALGORITHMS, REFUSALS
 from signedmsg._jose.material import load_public, public_members
 from signedmsg._jose.secret_material import PRIVATE_MEMBERS
-from signedmsg.errors import InvalidKeyError
+from signedmsg.errors import InvalidKeyError, InvalidSignatureError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from signedmsg._jose.algorithms import Algorithm, Public
+    from signedmsg._jose.algorithms import Algorithm, Check, Public
     from signedmsg._jose.strict_json import JSONValue
 
 # Nothing in it can end a string, climb a path or open a query, wherever a kid may be looked up.
@@ -34,14 +34,14 @@ class PublicKey:
         thumbprint: the RFC 7638 thumbprint over SHA-256.
     """
 
-    __slots__ = ("_algorithm", "_key", "_members", "alg", "expires", "kid", "not_before", "thumbprint")
+    __slots__ = ("_check", "_key", "_members", "alg", "expires", "kid", "not_before", "thumbprint")
 
     alg: str
     kid: str
     not_before: int | None
     expires: int | None
     thumbprint: str
-    _algorithm: Algorithm
+    _check: Check
     _key: Public
     _members: dict[str, str]
 
@@ -66,7 +66,7 @@ class PublicKey:
         if kid is not None and not KID.fullmatch(kid):
             raise InvalidKeyError("kid: expected 1 to 128 characters of [A-Za-z0-9._~:+=@/-]")
         values = {
-            "_algorithm": algorithm,
+            "_check": algorithm.checker(cast("Public", key)),
             "_key": key,
             "_members": members,
             "alg": algorithm.name,
@@ -113,7 +113,10 @@ class PublicKey:
         Raises:
             InvalidSignatureError: for whatever reason it is not.
         """
-        self._algorithm.verify(self._key, signature, signing_input)
+        try:
+            self._check(signature, signing_input)
+        except REFUSALS:
+            raise InvalidSignatureError("the signature does not verify under the key") from None
 
     def to_jwk(self) -> dict[str, JSONValue]:
         """Return the public JWK."""
@@ -148,6 +151,11 @@ class PublicKey:
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError("a public key is immutable")
+
+
+def checker_of(key: PublicKey) -> Check:
+    """Return what `key.verify` calls, for those who know what to make of each of `REFUSALS`."""
+    return key._check  # noqa: SLF001 - of the class above
 
 
 def check_use(jwk: Mapping[str, object], operation: str) -> None:

@@ -33,16 +33,28 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> JSONValue:
         ValueError: and nothing else; its text names what is wrong, never the content.
     """
     # Before parsing: how deep a parser itself can go differs between their versions.
-    if _depth(data, max_depth) > max_depth:
+    if depth(data, max_depth) > max_depth:
         raise ValueError(f"nested more than {max_depth} deep")
-    # Written out again, a text with a duplicate name has lost it, a number that overflowed is
-    # another word, and white space and needless escapes are gone: equality leaves one meaning only.
-    # That is the quick way for what our senders write; all that it cannot prove is read strictly.
     try:
-        value: JSONValue = from_json(data, allow_inf_nan=False)
+        return loads_compact(data, max_depth)
     except ValueError:
         return _loads_strictly(data)
-    return value if to_json(value) == data else _loads_strictly(data)
+
+
+def loads_compact(data: bytes, max_depth: int) -> JSONValue:
+    """Parse one JSON text that is written as `dumps` writes it, the quick way.
+
+    Raises:
+        ValueError: it is not; then `loads` finds out whether it has one meaning all the same.
+    """
+    if data.count(b"[") + data.count(b"{") > max_depth and depth(data, max_depth) > max_depth:
+        raise ValueError("nested too deep")
+    value: JSONValue = from_json(data, allow_inf_nan=False)
+    # Written out again, a text with a duplicate name has lost it, a number that overflowed is
+    # another word, and white space and needless escapes are gone: equality leaves one meaning only.
+    if to_json(value) != data:
+        raise ValueError("not written as it would be")
+    return value
 
 
 def _loads_strictly(data: bytes) -> JSONValue:
@@ -87,7 +99,7 @@ def dumps(value: object) -> bytes:
     return _ENCODER.encode(value).encode("utf-8")
 
 
-def _depth(data: bytes, enough: int) -> int:
+def depth(data: bytes, enough: int) -> int:
     """Return how deep brackets nest up to the first syntax error, in linear time.
 
     Whatever follows that error is never parsed, so it does not matter that quotes and

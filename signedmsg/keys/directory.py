@@ -90,8 +90,7 @@ class KeyDirectory(Issuers[BlockingPorts]):
             UnknownKeyError: it has no such key, or the key is revoked.
             KeyDirectoryError: its keys could not be read.
         """
-        entry = self.entry(issuer)
-        return self.at_hand(entry, kid) or run(find_key(entry.sources, kid))
+        return self.at_hand(issuer, kid) or run(find_key(self.entry(issuer).sources, kid))
 
     def refresh(self, issuer: str) -> None:
         """Read the issuer's sources now, whatever was known and whatever the budgets say.
@@ -156,8 +155,7 @@ class AsyncKeyDirectory(Issuers[AsyncPorts]):
 
     async def find(self, issuer: str, kid: str) -> PublicKey:
         """See `KeyDirectory.find`."""
-        entry = self.entry(issuer)
-        return self.at_hand(entry, kid) or await find_key(entry.sources, kid)
+        return self.at_hand(issuer, kid) or await find_key(self.entry(issuer).sources, kid)
 
     async def refresh(self, issuer: str) -> None:
         """See `KeyDirectory.refresh`."""

@@ -177,14 +177,10 @@ class Issuers(Generic[P]):
         """Return every issuer's entry."""
         return list(self._entries.values())
 
-    def at_hand(self, entry: Entry[P], kid: str) -> PublicKey | None:
-        """Return a key for which nothing needs to be done: the straight path, which only ever accepts."""
-        keys = entry.single
-        if keys is None:
-            return None
-        now = self._now()
-        found = keys.known(kid, now)
-        return None if found is None or keys.due(kid, now) else found
+    def at_hand(self, issuer: str, kid: str) -> PublicKey | None:
+        """Return a key for which nothing needs to be done; else None, also where there is none: then `find` it."""
+        entry = self._entries.get(issuer)
+        return None if entry is None or entry.single is None else entry.single.at_hand(kid, self._now())
 
     @property
     def fixed(self) -> bool:

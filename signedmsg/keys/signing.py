@@ -18,7 +18,7 @@ from signedmsg._jose.shown import is_secret
 from signedmsg.errors import InvalidKeyError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from signedmsg._jose.algorithms import Private
     from signedmsg._jose.strict_json import JSONValue
@@ -30,40 +30,38 @@ class SigningKey:
     """A private key in this process's memory. Immutable; safe to share between threads and tasks.
 
     Attributes:
+        alg: the one JWS algorithm it is for.
+        kid: its id in the issuer's directory.
+        not_before: the NumericDate before which it must not sign, or None.
+        expires: the NumericDate from which on it must not sign, or None.
         public: the public half, to be published.
         waits: how `sign` waits; it never does.
     """
 
-    __slots__ = ("__weakref__", "_key", "public")
+    __slots__ = ("__weakref__", "_key", "_sign", "alg", "expires", "kid", "not_before", "public")
 
     waits: ClassVar[Literal["never"]] = "never"
+    alg: str
+    kid: str
+    not_before: int | None
+    expires: int | None
     public: PublicKey
     _key: Private
+    _sign: Callable[[bytes], bytes]
 
     def __init__(self, key: Private, public: PublicKey) -> None:
         """Not for direct use: a key comes from `generate`, `load` or one of the `from_` methods."""
-        object.__setattr__(self, "_key", key)
-        object.__setattr__(self, "public", public)
-
-    @property
-    def alg(self) -> str:
-        """The one JWS algorithm it is for."""
-        return self.public.alg
-
-    @property
-    def kid(self) -> str:
-        """Its id in the issuer's directory."""
-        return self.public.kid
-
-    @property
-    def not_before(self) -> int | None:
-        """The NumericDate before which it must not sign, or None."""
-        return self.public.not_before
-
-    @property
-    def expires(self) -> int | None:
-        """The NumericDate from which on it must not sign, or None."""
-        return self.public.expires
+        values = {
+            "_key": key,
+            "_sign": ALGORITHMS[public.alg].signer(key),
+            "alg": public.alg,
+            "expires": public.expires,
+            "kid": public.kid,
+            "not_before": public.not_before,
+            "public": public,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def generate(cls, alg: str = DEFAULT_ALGORITHM) -> SigningKey:
@@ -174,7 +172,7 @@ class SigningKey:
 
     def sign(self, signing_input: bytes, /) -> bytes:
         """Return the raw JWS signature over `signing_input`."""
-        return ALGORITHMS[self.public.alg].sign(self._key, signing_input)
+        return self._sign(signing_input)
 
     def to_pem(self, password: str | bytes | None = None) -> str:
         """Return the secret as PKCS #8 PEM, encrypted when a password is given.

@@ -71,7 +71,7 @@ def make_message(
         replay_key=replay_key(issuer, jti),
         keep=0.0,
         signed_by=issued_at + 1.0,
-        s256="",
+        signed="",
     )
     return _make_message(authentic, data)
 

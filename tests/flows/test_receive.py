@@ -26,6 +26,7 @@ from .explore import Cancelled, World, explore, step
 
 if TYPE_CHECKING:
     from signedmsg._core.message import Content
+    from signedmsg._core.straight import Straight
 
 NOW = 1_800_000_000.25
 KEY = SigningKey.generate()
@@ -40,6 +41,8 @@ def token() -> str:
 
 class Ports:
     """Ports that suspend before and after everything they do."""
+
+    straight: Straight | None = None
 
     def __init__(self, *, fails: bool = False) -> None:
         self.seen: set[bytes] = set()
@@ -68,6 +71,9 @@ class Ports:
         self.seen.add(key)
         await step()
         return first
+
+    def listens(self) -> bool:
+        return True
 
     def notice(self, event: Event) -> None:
         self.events[type(event)] += 1

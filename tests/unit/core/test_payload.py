@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, Field, field_serializer
 
 from signedmsg import SigningError
 from signedmsg._core.payload import MAX_DATA_DEPTH, encode_data
+from signedmsg._jose import strict_json
 
 
 class Colour(enum.StrEnum):
@@ -148,3 +152,38 @@ class Failing(BaseModel):
 def test_model_whose_serializer_fails_is_refused_as_the_signers_fault() -> None:
     with pytest.raises(SigningError, match="cannot be written"):
         encode_data(Failing(n=1))
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(st.text(), inside, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_any_json_is_written_as_one_text_that_reads_back_the_same(value: Any) -> None:
+    written = encode_data(value)
+    assert strict_json.loads(written) == value
+    assert json.loads(written) == value
+
+
+@pytest.mark.parametrize(
+    "value", ["1234567890123456", [1.1234567890123456], ["9" * 40], {"0" * 16: 1}, 9007199254740991, -1e300]
+)
+def test_many_digits_are_no_large_integer_by_themselves(value: Any) -> None:
+    assert json.loads(encode_data(value)) == value
+
+
+@pytest.mark.parametrize("value", [2**53, -(2**53), [2**53], {"n": 2**64}, [1, {"a": [10**40]}]])
+def test_large_integer_is_found_wherever_it_stands(value: Any) -> None:
+    with pytest.raises(SigningError, match="2\\^53"):
+        encode_data(value)
+
+
+def test_wide_data_of_many_levels_each_shallow_is_written() -> None:
+    assert json.loads(encode_data([{"a": [[1]]}] * 200)) == [{"a": [[1]]}] * 200

@@ -9,13 +9,17 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from hypothesis import given
+from hypothesis import strategies as st
 
+from signedmsg._jose import algorithms
 from signedmsg._jose.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
 from signedmsg.errors import InvalidSignatureError
 from tests.unit.jose.samples import ALL, KINDS, signing_key
 
 MESSAGE = b"eyJhbGciOiJFUzI1NiJ9.e30"
 ECDSA = ("ES256", "ES384", "ES512")
+HALVES = {"ES256": 32, "ES384": 48, "ES512": 66}
 ORDERS = {
     "ES256": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
     "ES384": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
@@ -72,7 +76,7 @@ def test_another_message_does_not_verify(alg: str) -> None:
 def test_a_signature_of_another_key_does_not_verify(alg: str) -> None:
     algorithm = ALGORITHMS[alg]
     other = algorithm.generate()
-    assert not verifies(alg, algorithm.sign(other, MESSAGE))
+    assert not verifies(alg, algorithm.signer(other)(MESSAGE))
 
 
 @pytest.mark.parametrize("alg", ALL)
@@ -100,6 +104,30 @@ def test_an_altered_signature_does_not_verify(alg: str, change: str) -> None:
 @pytest.mark.parametrize("signature", [None, "text", 7, [1, 2]], ids=repr)
 def test_something_that_is_no_signature_at_all_does_not_verify(signature: object) -> None:
     assert not any(verifies(alg, signature) for alg in KINDS)
+
+
+# Numbers of every length, with the first bit set and not: DER shortens and lengthens them, a JWS never does.
+NUMBERS = st.one_of(
+    st.integers(1, 2**255 - 1), st.integers(2**247, 2**256 - 1), st.integers(0, 256).map(lambda n: 2**n)
+)
+
+
+@given(NUMBERS.filter(lambda n: n < 2**256), NUMBERS.filter(lambda n: n < 2**256))
+def test_r_and_s_come_out_of_der_and_go_into_it_as_openssl_has_them(r: int, s: int) -> None:
+    der, fixed = encode_dss_signature(r, s), r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    assert algorithms._fixed(der, 32) == fixed
+    if fixed[0] and fixed[32]:
+        head, middle = algorithms._frames(32)[fixed[0] >> 7][fixed[32] >> 7]
+        assert head + fixed[:32] + middle + fixed[32:] == der
+
+
+@pytest.mark.parametrize("alg", ECDSA)
+def test_each_of_many_signatures_has_its_full_length_and_verifies(alg: str) -> None:
+    # Of 600 some have an r or an s that is short of an octet.
+    messages = [b"%d" % number for number in range(600 if alg == "ES256" else 100)]
+    signatures = [signing_key(alg).sign(message) for message in messages]
+    assert {len(signature) for signature in signatures} == {2 * HALVES[alg]}
+    assert all(verifies(alg, signature, message) for signature, message in zip(signatures, messages, strict=True))
 
 
 @pytest.mark.parametrize("alg", ECDSA)
@@ -140,7 +168,7 @@ def test_an_ecdsa_signature_is_that_of_rfc_6979() -> None:
     d = 0xC9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721
     r = 0xEFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716
     s = 0xF7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8
-    signature = ALGORITHMS["ES256"].sign(ec.derive_private_key(d, ec.SECP256R1()), b"sample")
+    signature = ALGORITHMS["ES256"].signer(ec.derive_private_key(d, ec.SECP256R1()))(b"sample")
     assert signature == r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
