@@ -16,7 +16,8 @@ def new_jti() -> str:
 def new_message_id(now: float | None = None) -> str:
     """Return a UUIDv7 (RFC 9562 §5.7): 48 bits of milliseconds, 74 random bits; sorts by time."""
     milliseconds = int((time.time() if now is None else now) * 1000) & (2**48 - 1)
-    random = int.from_bytes(os.urandom(10), "big")
-    rand_a, rand_b = random >> 68, random & (2**62 - 1)
-    text = f"{milliseconds << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    stamp, octets = f"{milliseconds:012x}", os.urandom(10)
+    random = octets.hex()
+    # Version 7, and the variant 0b10 with two random bits behind it.
+    variant = "89ab"[octets[9] & 3]
+    return f"{stamp[:8]}-{stamp[8:]}-7{random[:3]}-{variant}{random[3:6]}-{random[6:18]}"

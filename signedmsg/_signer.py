@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from signedmsg._core.policy import SendPolicy, check
 from signedmsg._ids import new_jti
@@ -13,7 +13,7 @@ from signedmsg.errors import KeyRingError, SigningError
 from signedmsg.keys.ring import KeyRing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from signedmsg._flows.ports import AsyncSigner, Signer
 
@@ -108,7 +108,7 @@ class _SignerPorts:
 class BlockingSignerPorts(_SignerPorts):
     """The signing ports of a blocking face: the signer answers while it is called."""
 
-    async def sign(self, signer: Signer | AsyncSigner, signing_input: bytes) -> bytes:
+    def sign(self, signer: Signer | AsyncSigner, signing_input: bytes) -> bytes:
         try:
             signature = signer.sign(signing_input)
         except Exception as error:
@@ -119,11 +119,18 @@ class BlockingSignerPorts(_SignerPorts):
 class AsyncSignerPorts(_SignerPorts):
     """The signing ports of an async face: a signer that does I/O is awaited."""
 
-    async def sign(self, signer: Signer | AsyncSigner, signing_input: bytes) -> bytes:
+    def sign(self, signer: Signer | AsyncSigner, signing_input: bytes) -> bytes | Coroutine[Any, Any, bytes]:
         try:
             signature = signer.sign(signing_input)
-            if not isinstance(signature, bytes):
-                signature = await signature
         except Exception as error:
             raise SigningError(f"the signer failed: {type(error).__name__}") from error
-        return self._checked(signer.alg, signature)
+        if isinstance(signature, bytes):
+            return self._checked(signer.alg, signature)
+        return self._awaited(signer.alg, signature)
+
+    async def _awaited(self, alg: str, signature: Awaitable[bytes]) -> bytes:
+        try:
+            signed = await signature
+        except Exception as error:
+            raise SigningError(f"the signer failed: {type(error).__name__}") from error
+        return self._checked(alg, signed)

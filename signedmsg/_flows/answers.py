@@ -13,8 +13,8 @@ from signedmsg._core.answer_token_verify import (
     parse_receipt,
     parse_response,
 )
-from signedmsg._core.compose import Attempt, finish
-from signedmsg._flows.send import check_key_window
+from signedmsg._core.compose import Attempt
+from signedmsg._flows.send import check_key_window, seal
 from signedmsg.errors import AnswerError, UnavailableError, VerificationError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ async def _signed(ports: SignPorts, policy: SendPolicy, compose: Callable[[Attem
     now = ports.now()
     check_key_window(signer, policy, now)
     signing_input = compose(Attempt(ports.new_jti(), now), signer.alg, signer.kid)
-    return finish(policy, signing_input, await ports.sign(signer, signing_input))
+    return await seal(ports, policy, signer, signing_input)
 
 
 async def read_receipt(

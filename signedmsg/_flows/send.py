@@ -82,8 +82,8 @@ class SignPorts(Protocol):
         """Return 128 fresh random bits as 22 base64url characters."""
         ...
 
-    async def sign(self, signer: Signer | AsyncSigner, signing_input: bytes) -> bytes:
-        """Return this signer's signature, or raise `SigningError`."""
+    def sign(self, signer: Signer | AsyncSigner, signing_input: bytes) -> bytes | Awaitable[bytes]:
+        """Return this signer's signature, awaited where it suspends, or raise `SigningError`."""
         ...
 
 
@@ -111,7 +111,15 @@ async def _sign(ports: SignPorts, policy: SendPolicy, frozen: Frozen) -> Signed:
     check_key_window(signer, policy, now)
     attempt = Attempt(ports.new_jti(), now)
     signing_input = compose(policy, frozen, attempt, alg=signer.alg, kid=signer.kid)
-    return Signed(finish(policy, signing_input, await ports.sign(signer, signing_input)), attempt.jti)
+    return Signed(await seal(ports, policy, signer, signing_input), attempt.jti)
+
+
+async def seal(ports: SignPorts, policy: SendPolicy, signer: Signer | AsyncSigner, signing_input: bytes) -> str:
+    """Sign what was composed, and return the token."""
+    signature = ports.sign(signer, signing_input)
+    if not isinstance(signature, bytes):
+        signature = await signature
+    return finish(policy, signing_input, signature)
 
 
 def check_key_window(signer: Signer | AsyncSigner, policy: SendPolicy, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from signedmsg._jose import base64url, strict_json
@@ -106,6 +107,7 @@ def compose(alg: str, kid: str, typ: str | None, payload: bytes) -> bytes:
     return f"{header_segment(alg, kid, typ)}.{base64url.encode(payload)}".encode("ascii")
 
 
+@lru_cache(1024)
 def header_segment(alg: str, kid: str, typ: str | None) -> str:
     """Return the encoded header; the same three values always give the same text."""
     if alg not in ALGORITHMS:

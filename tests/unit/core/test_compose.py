@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from signedmsg import SigningError
 from signedmsg._core.compose import Attempt, compose, freeze
@@ -140,3 +142,39 @@ def test_claim_that_cannot_be_sent_is_named_with_its_path() -> None:
     with pytest.raises(SigningError, match=r"^https://a\.example/x/b/0: ") as caught:
         frozen(claims={"https://a.example/x": {"b": [float("inf")]}})
     assert caught.value.path == "/b/0"
+
+
+@given(st.floats(0, 95_617_583_999, allow_nan=False))
+def test_time_in_seconds_is_written_as_the_standard_library_would(moment: float) -> None:
+    written = message_of(frozen(time=moment))["time"]
+    assert written == f"{datetime.fromtimestamp(moment, UTC).isoformat(timespec='microseconds')[:26]}Z"
+
+
+@pytest.mark.parametrize("moment", [float("nan"), float("inf"), -float("inf"), 1e18, "now", None, datetime(2026, 1, 1)])  # noqa: DTZ001
+def test_time_that_is_none_is_refused(moment: Any) -> None:
+    with pytest.raises(SigningError, match="time: expected"):
+        frozen(time=moment)
+
+
+class Shouting(str):
+    """A str of another making, equal to none but itself."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def test_text_of_another_class_is_checked_each_time_and_written_as_it_is() -> None:
+    for _ in range(2):
+        assert message_of(frozen(type=Shouting("invoice.paid")))["type"] == "invoice.paid"
+        with pytest.raises(SigningError, match="type: expected"):
+            frozen(type=Shouting("a\nb"))
+
+
+@pytest.mark.parametrize("name", ["type", "account", "audience", "subject", "id"])
+@pytest.mark.parametrize("wrong", [["x"], {}, 7, b"x", "", "a\x00"])
+def test_member_that_is_no_text_is_refused_by_its_name(name: str, wrong: Any) -> None:
+    with pytest.raises(SigningError, match=name):
+        frozen(**{name: wrong})
