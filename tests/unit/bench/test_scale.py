@@ -49,7 +49,7 @@ def test_plot_is_on_the_page_and_small(name: str) -> None:
 
 def test_plots_of_the_same_figures_are_the_same(tmp_path: Path) -> None:
     plots = pytest.importorskip("tests.bench.scale_plots", reason="matplotlib", exc_type=ImportError)
-    drawn = []
+    drawn: list[list[bytes]] = []
     for folder in (tmp_path / "one", tmp_path / "other"):
         folder.mkdir()
         plots.draw(figures(), folder)
@@ -127,7 +127,7 @@ def test_room_of_a_replay_cache_is_a_line_in_the_newest_figures(engine: str) -> 
 
 
 def test_engine_that_takes_over_never_goes_back() -> None:
-    order = []
+    order: list[str] = []
     for rate in RATES:
         engine = engine_for(figures(), rate)
         if engine not in order[-1:]:
