@@ -68,7 +68,7 @@ def parse_kind(token: object, typ: str | None, max_size: int) -> Parsed:
     if seen is None or typ is None:
         if seen is not typ:
             raise UnsupportedTokenError(f"typ: expected {_shown(typ)}, saw {_shown(seen)}")
-    elif jws.normal_typ(seen) != jws.normal_typ(typ):
+    elif seen != typ and jws.normal_typ(seen) != jws.normal_typ(typ):
         raise UnsupportedTokenError(f"typ: expected {_shown(typ)}, saw another one")
 
     # 4. The issuer's name, to find the key; it is compared with the verified one in step 9.

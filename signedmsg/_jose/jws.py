@@ -33,22 +33,30 @@ class Header(NamedTuple):
 
 
 class Compact:
-    """A token in three pieces, decoded as far as somebody asked. Proves nothing.
+    """A token in three pieces, decoded and copied as far as somebody asked. Proves nothing.
 
     Attributes:
         header: its known members, in the right form.
-        signing_input: the octets that the signature covers, as they were received.
         signature: the decoded signature.
     """
 
-    __slots__ = ("_payload", "_payload_text", "header", "signature", "signing_input")
+    __slots__ = ("_first", "_payload", "_second", "_signing_input", "_text", "header", "signature")
 
-    def __init__(self, header: Header, signing_input: bytes, payload_text: str, signature: bytes) -> None:
+    def __init__(self, text: str, first: int, second: int, header: Header, signature: bytes) -> None:
         self.header: Final = header
-        self.signing_input: Final = signing_input
         self.signature: Final = signature
-        self._payload_text: Final = payload_text
+        self._text: Final = text
+        self._first: Final = first
+        self._second: Final = second
         self._payload: bytes | None = None
+        self._signing_input: bytes | None = None
+
+    @property
+    def signing_input(self) -> bytes:
+        """The octets that the signature covers, as they were received."""
+        if self._signing_input is None:
+            self._signing_input = self._text[: self._second].encode("ascii")
+        return self._signing_input
 
     @property
     def payload(self) -> bytes:
@@ -58,7 +66,7 @@ class Compact:
             MalformedTokenError: it is not canonical base64url.
         """
         if self._payload is None:
-            self._payload = _decode("payload", self._payload_text)
+            self._payload = _decode("payload", self._text[self._first + 1 : self._second])
         return self._payload
 
     def opening(self, size: int) -> bytes:
@@ -69,9 +77,10 @@ class Compact:
         Raises:
             MalformedTokenError: they are not canonical base64url.
         """
-        text = self._payload_text
-        length = (size + 2) // 3 * 4
-        return self.payload if len(text) <= length else _decode("payload", text[:length])
+        start, length = self._first + 1, (size + 2) // 3 * 4
+        if self._second - start <= length:
+            return self.payload
+        return _decode("payload", self._text[start : start + length])
 
 
 def parse(token: object, *, max_size: int) -> Compact:
@@ -83,19 +92,13 @@ def parse(token: object, *, max_size: int) -> Compact:
         UnsupportedTokenError: a header member or an algorithm that is not accepted, or a JWE.
     """
     text = _text(token, max_size)
-    first = text.find(".")
-    second = text.find(".", first + 1)
-    if not 0 < first < second - 1 < len(text) - 2 or text.find(".", second + 1) >= 0:
+    first, second = text.find("."), text.rfind(".")
+    if not 0 < first < second - 1 < len(text) - 2 or text.find(".", first + 1, second) >= 0:
         raise _misshapen(text)
     if text[-1].isspace() or text[0].isspace():
         # What a file or `echo` adds; said apart, because nobody finds it by looking at the token.
         raise MalformedTokenError("white space around the token, such as a line break at its end", hint="strip it")
-    return Compact(
-        header=_header(text[:first]),
-        signing_input=text[:second].encode("ascii"),
-        payload_text=text[first + 1 : second],
-        signature=_decode("signature", text[second + 1 :]),
-    )
+    return Compact(text, first, second, _header(text[:first]), _decode("signature", text[second + 1 :]))
 
 
 def compose(alg: str, kid: str, typ: str | None, payload: bytes) -> bytes:

@@ -20,10 +20,12 @@ JSONValue: TypeAlias = "dict[str, JSONValue] | list[JSONValue] | str | int | flo
 MAX_DEPTH: Final = 32
 _MAX_DIGITS: Final = 4300
 
-_BRACKETS: Final = b"[]{}"
-_NOT_BRACKETS: Final = bytes(set(range(256)) - set(_BRACKETS))
+_NOT_SKELETON: Final = bytes(set(range(256)) - set(b'"[]{}'))
+_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
+# How often pairs are taken out before it is cheaper to count.
+_PASSES: Final = 64
 # An opening bracket counts one up, a closing one (as a signed byte) one down.
-_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_STEPS: Final = bytes.maketrans(b"[]", b"\x01\xff")
 
 
 def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> JSONValue:
@@ -47,7 +49,7 @@ def loads_compact(data: bytes, max_depth: int) -> JSONValue:
     Raises:
         ValueError: it is not; then `loads` finds out whether it has one meaning all the same.
     """
-    if data.count(b"[") + data.count(b"{") > max_depth and depth(data, max_depth) > max_depth:
+    if depth(data, max_depth) > max_depth:
         raise ValueError("nested too deep")
     value: JSONValue = from_json(data, allow_inf_nan=False)
     # Written out again, a text with a duplicate name has lost it, a number that overflowed is
@@ -102,17 +104,34 @@ def dumps(value: object) -> bytes:
 def depth(data: bytes, enough: int) -> int:
     """Return how deep brackets nest up to the first syntax error, in linear time.
 
-    Whatever follows that error is never parsed, so it does not matter that quotes and
-    backslashes may be misread there.
+    It is exact up to `enough`, and beyond only known to be beyond; 0 when there are so few brackets
+    that nothing need be counted. Whatever follows that error is never parsed, so it does not matter
+    that quotes and backslashes may be misread there.
     """
-    if data.count(b"[") + data.count(b"{") <= enough:
+    skeleton = data.translate(_ONE_KIND, _NOT_SKELETON)
+    if skeleton.count(b"[") <= enough:
         return 0
     if b"\\" in data:
-        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    # With the escaped quotes gone, every other piece between quotes is a string.
-    outside = b"".join(data.split(b'"')[::2])
-    steps = memoryview(outside.translate(_STEPS, _NOT_BRACKETS)).cast("b")
-    return max(accumulate(steps), default=0)
+        skeleton = data.replace(b"\\\\", b"").replace(b'\\"', b"").translate(_ONE_KIND, _NOT_SKELETON)
+    # With the escaped quotes gone, a string without a bracket is two quotes. If no others are left, all
+    # brackets are outside of strings; else every other piece between quotes is.
+    brackets = skeleton.replace(b'""', b"")
+    if b'"' in brackets:
+        brackets = b"".join(skeleton.split(b'"')[::2])
+    return _nesting(brackets, enough)
+
+
+def _nesting(brackets: bytes, enough: int) -> int:
+    """Return how deep they nest: as often as the innermost pairs can be taken out, where nothing but pairs is there."""
+    left = brackets
+    for levels in range(_PASSES):
+        if not left or levels > enough:
+            return levels
+        fewer = left.replace(b"[]", b"")
+        if fewer == left:
+            break
+        left = fewer
+    return max(accumulate(memoryview(brackets.translate(_STEPS)).cast("b")), default=0)
 
 
 def _refuse_lone_surrogates(value: JSONValue) -> None:

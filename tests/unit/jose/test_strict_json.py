@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import sys
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from signedmsg._jose import strict_json
 
@@ -204,3 +207,48 @@ def test_what_json_cannot_say_is_not_written(value: object) -> None:
 def test_where_depth_is_not_bounded_the_parsers_own_limit_is_a_refusal() -> None:
     with pytest.raises(ValueError, match="nested too deep"):
         strict_json.loads(b"[" * 200_000, max_depth=10**6)
+
+
+def nesting(text: str) -> int:
+    """Count character by character, outside of strings."""
+    level = deepest = 0
+    inside = escaped = False
+    for each in text:
+        if inside:
+            inside, escaped = escaped or each != '"', each == "\\" and not escaped
+        elif each == '"':
+            inside = True
+        else:
+            level += (each in "[{") - (each in "]}")
+            deepest = max(deepest, level)
+    return deepest
+
+
+TEXTS = st.text(st.sampled_from('[]{}"\\a:,'), max_size=12)
+NESTED = st.recursive(
+    TEXTS, lambda inside: st.lists(inside, max_size=5) | st.dictionaries(TEXTS, inside, max_size=5), max_leaves=60
+)
+
+
+@given(NESTED)
+def test_depth_of_any_json_is_that_of_its_brackets_outside_of_strings(value: object) -> None:
+    text = json.dumps(value)
+    for enough in range(8):
+        assert (strict_json.depth(text.encode(), enough) > enough) == (nesting(text) > enough)
+
+
+@given(st.text(st.sampled_from('[]{}"a'), max_size=40))
+def test_depth_of_what_is_no_json_is_not_undercounted_up_to_its_first_error(text: str) -> None:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        text = text[: error.pos]
+    for enough in range(8):
+        assert strict_json.depth(text.encode(), enough) > enough or nesting(text) <= enough
+
+
+def test_depth_of_a_mebibyte_of_brackets_and_quotes_takes_linear_time() -> None:
+    begun = time.thread_time()
+    for text in (b"[" * 2**20, b"[]" * 2**19, b'"]"' * 2**18, b'["["' * 2**18, b"[[" * 2**18 + b"]]" * 2**18):
+        assert strict_json.depth(text, 30) in (0, 1, 31, 2**18, 2**20)
+    assert time.thread_time() - begun < 5
