@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from signedmsg._core.call_policy import DEFAULT_MAX_BODY, DEFAULT_SCHEME, calls_of
-from signedmsg._core.health import KeySnapshot
 from signedmsg._core.payload import Models, fit
 from signedmsg._core.policy import (
     DEFAULT_LEEWAY,
@@ -14,31 +13,25 @@ from signedmsg._core.policy import (
     MAX_TOKEN_SIZE,
     PlainTokens,
     ReceivePolicy,
-    Trust,
     check,
 )
-from signedmsg._core.straight import Straight
-from signedmsg._failing import DIRECTORY, OWN, STORE
 from signedmsg._flows.handle import Outcome, handle
 from signedmsg._flows.receive import receive
 from signedmsg._flows.run import run
-from signedmsg._inboxes import AsyncCalls, BlockingCalls
-from signedmsg._jose.jwk import PublicKey
 from signedmsg._jose.shown import shown
+from signedmsg._receive_ports import AsyncPorts, BlockingPorts
 from signedmsg._take_calls import AsyncTakesCalls, TakesCalls
-from signedmsg.errors import UnavailableError
-from signedmsg.keys.directory import AsyncKeyDirectory, KeyDirectory
 from signedmsg.observe import Event, log_event, logs_all, quietly
 from signedmsg.router import Router
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from signedmsg._core.message import Content, Message
     from signedmsg._flows.ports import AsyncReplayCache, ReplayCache
     from signedmsg._jose.strict_json import JSONValue
+    from signedmsg.keys.directory import AsyncKeyDirectory, KeyDirectory
 
-_ALL_TIME = 2.0**53
 T = TypeVar("T")
 D = TypeVar("D", bound="KeyDirectory | AsyncKeyDirectory")
 R = TypeVar("R", bound="ReplayCache | AsyncReplayCache")
@@ -156,76 +149,6 @@ def _problem_of_processes(processes: object, replay: object) -> str | None:
     return None
 
 
-def _of_type(kind: type[T], value: object) -> T:
-    if not isinstance(value, kind):
-        raise TypeError(f"expected a {kind.__name__}")
-    return value
-
-
-class _Ports:
-    def __init__(
-        self,
-        receiver: _Receiver[Any, Any],
-        directory: KeyDirectory | AsyncKeyDirectory,
-        replay: ReplayCache | AsyncReplayCache,
-    ) -> None:
-        self._add: Callable[..., Any] = replay.add
-        self._clock = receiver.clock
-        self.notice = receiver.notice
-        self.listens = receiver.listens
-        self._trusted = directory.trusted
-        self._snapshot = getattr(directory, "snapshot", None)
-        # Only of these two is it known that what is at hand is what `find` would return.
-        ours = type(directory) in (KeyDirectory, AsyncKeyDirectory)
-        self.straight = (
-            Straight(receiver.policy, clock=receiver.clock, at_hand=directory.at_hand)
-            if ours and receiver.policy.tokens is None
-            else None
-        )
-
-    def now(self) -> float:
-        now = self._clock()
-        # NaN is neither before nor after anything, so it would let every token pass for a valid one.
-        if not -_ALL_TIME < now < _ALL_TIME:
-            raise UnavailableError("the receiver's clock does not say what time it is")
-        return now
-
-    def trusted(self, issuer: str) -> Trust:
-        with DIRECTORY:
-            return _of_type(Trust, self._trusted(issuer))
-
-    def add(self, key: bytes, keep: float, *, issuer: str, issued_at: float) -> bool | Coroutine[Any, Any, bool]:
-        """Ask the replay cache, which answers at once. As `with STORE`, but free of charge where nothing fails."""
-        try:
-            # Anything but True, such as a coroutine that nobody here awaits, is no word that the id was new.
-            return self._add(key, keep, issuer=issuer, issued_at=issued_at) is True
-        except OWN:
-            raise
-        except Exception as error:
-            raise STORE.outage(error) from error
-
-    def known_keys(self, issuer: str) -> KeySnapshot | None:
-        """Return the keys that are held of an issuer, without I/O, where the directory can tell."""
-        if self._snapshot is None:
-            return None
-        try:
-            return _of_type(KeySnapshot, self._snapshot(issuer))
-        except Exception:  # noqa: BLE001 - it only helps to explain a refusal
-            return None
-
-
-class _BlockingPorts(_Ports, BlockingCalls):
-    """Ports that answer at once; the flow never suspends on them."""
-
-    def __init__(self, receiver: _Receiver[Any, Any], directory: KeyDirectory, replay: ReplayCache) -> None:
-        super().__init__(receiver, directory, replay)
-        self._find = directory.find
-
-    async def find(self, issuer: str, kid: str) -> PublicKey:
-        with DIRECTORY:
-            return _of_type(PublicKey, self._find(issuer, kid))
-
-
 class Receiver(_Receiver["KeyDirectory", "ReplayCache"], TakesCalls):
     """Verifies messages for one audience; blocking, and safe to use from many threads.
 
@@ -261,7 +184,7 @@ class Receiver(_Receiver["KeyDirectory", "ReplayCache"], TakesCalls):
     _instead = "use the blocking KeyDirectory and replay cache, or an AsyncReceiver"
 
     def _connect(self, directory: KeyDirectory, replay: ReplayCache) -> None:
-        self._ports = self._call_ports = _BlockingPorts(self, directory, replay)
+        self._ports = self._call_ports = BlockingPorts(self, directory, replay)
 
     def _check_colour(self, router: Router) -> None:
         router.require_blocking()
@@ -305,35 +228,6 @@ class Receiver(_Receiver["KeyDirectory", "ReplayCache"], TakesCalls):
         return run(handle(self._ports, self.policy, router, token, received_at=received_at))
 
 
-class _AsyncPorts(_Ports, AsyncCalls):
-    """Ports that suspend, or that only touch memory."""
-
-    def __init__(
-        self,
-        receiver: _Receiver[Any, Any],
-        directory: AsyncKeyDirectory | KeyDirectory,
-        replay: AsyncReplayCache | ReplayCache,
-    ) -> None:
-        super().__init__(receiver, directory, replay)
-        self._directory = directory
-        self._suspends = replay.waits == "suspends"
-
-    async def find(self, issuer: str, kid: str) -> PublicKey:
-        with DIRECTORY:
-            if self._directory.waits == "suspends":
-                return _of_type(PublicKey, await self._directory.find(issuer, kid))
-            return _of_type(PublicKey, self._directory.find(issuer, kid))
-
-    def add(self, key: bytes, keep: float, *, issuer: str, issued_at: float) -> bool | Coroutine[Any, Any, bool]:
-        if self._suspends:
-            return self._suspended_add(key, keep, issuer, issued_at)
-        return super().add(key, keep, issuer=issuer, issued_at=issued_at)
-
-    async def _suspended_add(self, key: bytes, keep: float, issuer: str, issued_at: float) -> bool:
-        with STORE:
-            return await self._add(key, keep, issuer=issuer, issued_at=issued_at) is True
-
-
 class AsyncReceiver(_Receiver["AsyncKeyDirectory | KeyDirectory", "AsyncReplayCache | ReplayCache"], AsyncTakesCalls):
     """The async twin of `Receiver`, for asyncio and trio; see there for the arguments.
 
@@ -346,7 +240,7 @@ class AsyncReceiver(_Receiver["AsyncKeyDirectory | KeyDirectory", "AsyncReplayCa
     _instead = "use AsyncKeyDirectory and AsyncSQLiteReplayCache"
 
     def _connect(self, directory: AsyncKeyDirectory | KeyDirectory, replay: AsyncReplayCache | ReplayCache) -> None:
-        self._ports = self._call_ports = _AsyncPorts(self, directory, replay)
+        self._ports = self._call_ports = AsyncPorts(self, directory, replay)
 
     def _check_colour(self, router: Router) -> None:
         router.require_async()

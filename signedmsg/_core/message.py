@@ -163,7 +163,7 @@ def make_message(authentic: Verified, data: T) -> Message[T]:
     """Make the message of a token that was just admitted, or that was admitted when it was queued."""
     message: _Fields[T] = _Fields()
     content = authentic.content
-    message._signed = authentic.signed  # noqa: SLF001 - of the class above
+    message._signed = authentic.signed  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     message.id = content.id
     message.type = content.type
     message.time = content.time

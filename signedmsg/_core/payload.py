@@ -225,4 +225,4 @@ def _validator(model: type[object]) -> Model[object]:
             adapter.rebuild(raise_errors=True)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError) as error:
         raise TypeError(f"{model!r} is no payload model: {error}") from error
-    return adapter.validator
+    return cast("Model[object]", adapter.validator)

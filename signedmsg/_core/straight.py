@@ -22,7 +22,6 @@ from signedmsg._core.verify import signed_by
 from signedmsg._jose import base64url, jws, strict_json
 from signedmsg._jose.algorithms import REFUSALS
 from signedmsg._jose.base64url import decode_unpadded
-from signedmsg._jose.jwk import checker_of
 from signedmsg._jose.strict_json import loads_compact
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ _MAX_HEADERS: Final = 16_384
 _MAX_NAMESAKES: Final = 8
 _FOR_PROOF: Final = 8
 _TEXTS: Final = (str, bytes)
-_tuple: Final = tuple.__new__
 _NO_CLAIMS: Final[dict[str, JSONValue]] = {}
 
 # How many octets of a claims set, all of them ASCII, can stand before `data`.
@@ -170,23 +168,19 @@ class Straight:
             data, time = loads_compact(written, MAX_DATA_DEPTH), datetime.fromisoformat(made)
         except ValueError:
             return None
-        # As calling the types would, without the frames of their own `__new__`.
-        content = _tuple(Content, (id, type, time, 1e-6, subject, account, data, deadline, payload, written))
-        authentic = _tuple(
-            Authentic,
-            (
-                header.issuer,
-                self._audience,
-                jti,
-                issued_at,
-                expires_at,
-                content,
-                _NO_CLAIMS,
-                header.replay_key(jti.encode("ascii")),
-                lifetime + self._margin,
-                signed_by(issued_at, time, 1e-6),
-                signing_input,
-            ),
+        content = Content(id, type, time, 1e-6, subject, account, data, deadline, payload, written)
+        authentic = Authentic(
+            header.issuer,
+            self._audience,
+            jti,
+            issued_at,
+            expires_at,
+            content,
+            _NO_CLAIMS,
+            header.replay_key(jti.encode("ascii")),
+            lifetime + self._margin,
+            signed_by(issued_at, time, 1e-6),
+            signing_input,
         )
         return authentic, header.trust, now
 
@@ -212,7 +206,7 @@ class Straight:
             issuer,
             kid,
             key,
-            checker_of(key),
+            key.check,
             0 if key.not_before is None else key.not_before - leeway,
             rules.MAX_NUMERIC_DATE if key.expires is None else key.expires + leeway,
             trust,

@@ -107,6 +107,11 @@ class PublicKey:
         """
         return cls(pem.load_public(text), alg=alg, kid=kid)
 
+    @property
+    def check(self) -> Check:
+        """What `verify` calls, for those who know what to make of each of `REFUSALS`; the package's own business."""
+        return self._check
+
     def verify(self, signature: bytes, signing_input: bytes) -> None:
         """Return only if `signature` is this key's over `signing_input`.
 
@@ -151,11 +156,6 @@ class PublicKey:
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError("a public key is immutable")
-
-
-def checker_of(key: PublicKey) -> Check:
-    """Return what `key.verify` calls, for those who know what to make of each of `REFUSALS`."""
-    return key._check  # noqa: SLF001 - of the class above
 
 
 def check_use(jwk: Mapping[str, object], operation: str) -> None:

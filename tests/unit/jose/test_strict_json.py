@@ -155,10 +155,11 @@ def test_a_string_does_not_hide_depth(text: bytes) -> None:
 
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_text_costs_little_time(data: bytes) -> None:
+    # Where work grows with the square of the size this takes minutes.
     begun = time.thread_time()
     with contextlib.suppress(ValueError):
         strict_json.loads(data)
-    assert time.thread_time() - begun < 0.5
+    assert time.thread_time() - begun < 5
 
 
 def test_a_program_that_lifted_the_limit_on_digits_is_safe_too() -> None:
