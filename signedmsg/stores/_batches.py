@@ -63,7 +63,7 @@ class Batches(Generic[Q]):
         batch = self._loops.get(loop)
         if batch is None:
             batch = self._loops[loop] = _Batch(self._server, self._at_once)
-        return await batch.answer(question, loop.create_future())
+        return await batch.put(question, loop)
 
 
 class _Batch(Generic[Q]):
@@ -75,11 +75,13 @@ class _Batch(Generic[Q]):
         self._taken: list[tuple[Q, asyncio.Future[bool]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def answer(self, question: Q, future: asyncio.Future[bool]) -> bool:
+    def put(self, question: Q, loop: asyncio.AbstractEventLoop) -> asyncio.Future[bool]:
+        """Let a question wait, and return what will have its answer."""
+        future: asyncio.Future[bool] = loop.create_future()
         self._waiting.append((question, future))
         if self._task is None:
             self._start()
-        return await future
+        return future
 
     def _start(self) -> None:
         # An empty context: what serves many callers is not part of the first one's trace.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from asyncio import gather
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar, cast
 
@@ -156,9 +155,12 @@ async def run_async(client: AsyncRedisClient, call: Call) -> object:
 
 async def run_all_async(client: AsyncRedisClient, calls: Sequence[Call]) -> list[object]:
     """See `run_all`."""
-    if len(calls) < 2:
+    if len(calls) == 1:
         # A pipeline costs more than it saves.
-        return await gather(*(run_async(client, call) for call in calls), return_exceptions=True)
+        try:
+            return [await run_async(client, calls[0])]
+        except StoreError as error:
+            return [error]
     try:
         await _connect(client)
         replies = await _piped_async(client, [call.short() for call in calls])
@@ -180,6 +182,25 @@ async def _connect(client: AsyncRedisClient) -> None:
     initialize: Callable[[], Awaitable[object]] | None = getattr(client, "initialize", None)
     if initialize is not None:
         await initialize()
+
+
+def takes_slots(client: object) -> bool:
+    """Return whether a command of this client may be about several slots: not where it looks each key's node up."""
+    return not callable(getattr(client, "keyslot", None))
+
+
+def refuses_slots(error: object) -> bool:
+    """Return whether a server said that it takes no command about several slots; it has then done nothing."""
+    return any("CROSSSLOT" in str(each) or type(each).__name__ == "ClusterCrossSlotError" for each in _causes(error))
+
+
+def is_answer(error: object) -> bool:
+    """Return whether the server itself answered with an error, so that asking anew can get another answer."""
+    return any(kind.__name__ == "ResponseError" for each in _causes(error) for kind in type(each).__mro__)
+
+
+def _causes(error: object) -> tuple[object, ...]:
+    return (error, error.__cause__) if isinstance(error, BaseException) else ()
 
 
 def unavailable(error: BaseException) -> StoreError:

@@ -11,7 +11,8 @@ from signedmsg._core.inbox import Claim, Conflict, Done, InProgress, Rejected
 from signedmsg.stores import _redis_inbox_scripts as scripts
 from signedmsg.stores._inbox_limits import check_name, check_retention, forgotten, lease_lost, over_quota
 from signedmsg.stores._redis_client import Call, check_word
-from signedmsg.stores._redis_replay import LEAST_QUOTA, SHARDS, misconfigured
+from signedmsg.stores._redis_refusals import misconfigured
+from signedmsg.stores._redis_replay import LEAST_QUOTA, SHARDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,26 +7,19 @@ other's ids, so it cannot be chosen.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from signedmsg.errors import StoreError
 from signedmsg.stores import _redis_replay_script as script
 from signedmsg.stores._batches import Entry
-from signedmsg.stores._limits import (
-    check_limits,
-    check_seconds,
-    clock_went_back,
-    full,
-    not_positive,
-    over_quota,
-    too_early,
-)
+from signedmsg.stores._limits import check_limits, check_seconds, not_positive, too_early
 from signedmsg.stores._redis_client import Call, check_word, unavailable
+from signedmsg.stores._redis_refusals import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 SHARDS: Final = 64
 # Below this the spread of ids over the shards would refuse an issuer far before its quota.
@@ -34,14 +27,25 @@ LEAST_QUOTA: Final = 16 * SHARDS
 _MICRO: Final = 1_000_000
 _LONGEST: Final = 10**9  # seconds; more would leave the numbers that a double holds exactly
 _PATIENCE: Final = 1.0
+_NONCE: Final = 8
+
+
+class Add(NamedTuple):
+    """One entry on its way: to which shard, and with which nonce.
+
+    The nonce tells a call that was sent again, by the client library or by us, from another one with the same id.
+    """
+
+    entry: Entry
+    shard: int
+    nonce: bytes
 
 
 class Ask(NamedTuple):
-    """One question to one shard, and what is needed to judge its answer."""
+    """One question about some entries, and what is needed to judge its answer."""
 
     call: Call
-    shard: int
-    entry: Entry
+    adds: Sequence[Add]
     asked_at: float
 
 
@@ -102,6 +106,15 @@ class ReplayShards:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._known = [0] * options.shards
+        self._keys = [
+            (f"{options.prefix}:{{{shard}}}:young", f"{options.prefix}:{{{shard}}}:old")
+            for shard in range(options.shards)
+        ]
+        self._limits = (
+            int(options.leeway * _MICRO),
+            -(-options.capacity // options.shards),
+            options.quota // options.shards,
+        )
         self.ready = False
 
     def __repr__(self) -> str:
@@ -110,112 +123,95 @@ class ReplayShards:
 
     def add(self, entry: Entry) -> Ask:
         """Return the question whether an id is new, to be asked at once."""
-        return self._ask(entry.key[0] % self._options.shards, entry)
+        return self.ask(self.adds((entry,)))
+
+    def adds(self, entries: Sequence[Entry]) -> list[Add]:
+        """Return the adds of some entries; each has a nonce of its own, and keeps it however often it is asked."""
+        shards, nonces = self._options.shards, token_bytes(_NONCE * len(entries))
+        return [
+            Add(entry, entry.key[0] % shards, nonces[place * _NONCE : (place + 1) * _NONCE])
+            for place, entry in enumerate(entries)
+        ]
 
     def looks(self) -> list[Ask]:
         """Return the questions that make every shard that is missing, and learn the births of the others."""
-        return [self._ask(shard, _NOTHING) for shard in range(self._options.shards)]
+        return [self.ask([Add(_NOTHING, shard, b"")]) for shard in range(self._options.shards)]
 
-    def _ask(self, shard: int, entry: Entry) -> Ask:
-        options = self._options
+    def ask(self, adds: Sequence[Add]) -> Ask:
+        """Return one question about all of these, to be asked at once; on a cluster they are of one shard."""
+        options, known = self._options, self._known
         now = options.clock()
+        places: dict[int, int] = {}
+        packed = [
+            script.ENTRY.pack(
+                not entry.key,
+                places.setdefault(shard, len(places)),
+                entry.key,
+                nonce,
+                _issuer(entry.issuer),
+                int(min(entry.keep, _LONGEST) * _MICRO) + 1,
+                -_LONGEST * _MICRO if options.any_birth else _micro(now - entry.issued_at),
+                known[shard],
+            )
+            for entry, shard, nonce in adds
+        ]
         arguments = (
-            entry.key,
-            # Tells a call that the client library sends again from another one with the same id.
-            token_bytes(8),
-            b"i" + blake2b(entry.issuer.encode(), digest_size=16).digest(),
-            int(min(entry.keep, _LONGEST) * _MICRO) + 1,
-            -_LONGEST * _MICRO if options.any_birth else _micro(now - entry.issued_at),
-            self._known[shard],
-            int(options.leeway * _MICRO),
-            -(-options.capacity // options.shards),
-            options.quota // options.shards,
+            *self._limits,
             int(now * _MICRO),
             int(options.checks_eviction),
             "" if options.server_clock is None else int(options.server_clock() * _MICRO),
+            b"".join(packed),
         )
-        keys = (f"{options.prefix}:{{{shard}}}:young", f"{options.prefix}:{{{shard}}}:old")
-        return Ask(Call(script.ADD, keys, arguments), shard, entry, now)
+        keys = tuple(key for shard in places for key in self._keys[shard])
+        return Ask(Call(script.ADD, keys, arguments), adds, now)
 
     def looked(self, looks: list[Ask], replies: list[object]) -> None:
         """Note what all shards replied, or raise what one of them means."""
         for look, reply in zip(looks, replies, strict=True):
-            self.judge(look, reply)
+            for answer in self.judge(look, reply):
+                if isinstance(answer, Exception):
+                    raise answer
         self.ready = True
 
-    def judge(self, ask: Ask, reply: object) -> bool:
-        """Return whether the id is new, or raise what the reply means."""
+    def judge(self, ask: Ask, reply: object) -> list[bool | Exception]:
+        """Return for each entry whether its id is new, or what else the reply means."""
         if isinstance(reply, Exception):
-            raise unavailable(reply) from reply
-        status, server_now, epoch, reborn, number = map(int, cast("list[int]", reply))
-        self._known[ask.shard] = max(self._known[ask.shard], epoch)
-        if reborn:
-            self.ready = False
-        if status == script.SEEN:
-            return False
-        if status == script.NEW:
-            self._check_delay(ask, server_now, number)
-            return True
-        raise self._refusal(ask, status, number / _MICRO)
-
-    def _check_delay(self, ask: Ask, server_now: int, since: int) -> None:
-        """Refuse a token that only seems young enough because the call was long under way.
-
-        Its age was measured when the call was made, that of the shard when it was run: a
-        call that waited for seconds would make the shard look older than it is.
-        """
+            error = unavailable(reply)
+            if error is not reply:
+                error.__cause__ = reply
+            return [error] * len(ask.adds)
+        numbers = map(int, cast("bytes | str", reply).split())
+        server_now = next(numbers)
+        fours = zip(numbers, numbers, numbers, numbers, strict=True)
         now = self._options.clock()
-        if now - ask.asked_at <= _PATIENCE or self._options.any_birth or not ask.entry.key:
-            return
-        birth = now - (server_now - since) / _MICRO
-        if not ask.entry.issued_at >= birth:
-            raise too_early(birth, ask.entry.issued_at)
-
-    def _refusal(self, ask: Ask, status: int, number: float) -> Exception:
-        options = self._options
-        wait = max(1.0, number)
-        if status == script.EARLY:
-            return too_early(number, ask.entry.issued_at)
-        if status == script.QUOTA:
-            return over_quota(ask.entry.issuer, options.quota, wait)
-        if status == script.FULL:
-            return full(options.capacity, wait)
-        if status == script.WENT_BACK:
-            return clock_went_back(number, f"delete the keys {options.prefix}:*")
-        if status == script.CLOCK:
-            return _clocks_differ(number)
-        return misconfigured(status)
+        late = now - ask.asked_at > _PATIENCE and not self._options.any_birth
+        answers: list[bool | Exception] = []
+        for add, (status, epoch, reborn, number) in zip(ask.adds, fours, strict=True):
+            self._known[add.shard] = max(self._known[add.shard], epoch)
+            if reborn:
+                self.ready = False
+            if status == script.NEW:
+                answers.append(_answer_late(add.entry, now - (server_now - number) / _MICRO) if late else True)
+            elif status == script.SEEN:
+                answers.append(False)
+            else:
+                answers.append(refusal(self._options, add.entry, status, number / _MICRO))
+        return answers
 
 
-def misconfigured(status: int) -> StoreError:
-    """Return the refusal of a server that evicts, or that does not say whether it does, or which one it is."""
-    if status == script.EVICTS:
-        return StoreError(
-            "the Redis server may evict live keys: its maxmemory-policy is not noeviction",
-            retry_after=10,
-            hint="set maxmemory-policy to noeviction: a full server then refuses, and forgets nothing",
-        )
-    if status == script.HIDDEN:
-        return StoreError(
-            "the Redis server does not tell its maxmemory-policy, which must be noeviction",
-            retry_after=10,
-            hint="make sure of it, and then pass dangerously_skip_eviction_check=True",
-        )
-    return StoreError(
-        "the Redis server does not tell its run_id and master_replid, without which a failover cannot be noticed",
-        retry_after=10,
-        hint="let this user call INFO in scripts",
-    )
+def _answer_late(entry: Entry, birth: float) -> bool | Exception:
+    """Refuse a token that only seems young enough because the call was long under way.
+
+    Its age was measured when the call was made, that of the shard when it was run: a
+    call that waited for seconds would make the shard look older than it is.
+    """
+    return True if not entry.key or entry.issued_at >= birth else too_early(birth, entry.issued_at)
 
 
-def _clocks_differ(seconds: float) -> StoreError:
-    where = "ahead of" if seconds > 0 else "behind"
-    return StoreError(
-        f"the Redis server's clock is {abs(seconds):.0f} s {where} this receiver's: "
-        "more than 60 s apart, a token may outlive the memory of it",
-        retry_after=10,
-        hint="synchronise both clocks (NTP)",
-    )
+@lru_cache(maxsize=1024)
+def _issuer(issuer: str) -> bytes:
+    """Return the name under which an issuer's ids are counted; few issuers send many messages each."""
+    return b"i" + blake2b(issuer.encode(), digest_size=16).digest()
 
 
 def _micro(seconds: float) -> int:

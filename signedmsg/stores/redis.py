@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Literal
 
 from signedmsg.errors import StoreError
 from signedmsg.stores._batches import Batches, Entry
-from signedmsg.stores._redis_client import check_async, check_blocking, run, run_all, run_all_async, unavailable
+from signedmsg.stores._redis_client import (
+    check_async,
+    check_blocking,
+    is_answer,
+    refuses_slots,
+    run,
+    run_all,
+    run_all_async,
+    takes_slots,
+    unavailable,
+)
 from signedmsg.stores._redis_inbox import AsyncRedisInbox, RedisInbox
 from signedmsg.stores._redis_replay import SHARDS, ReplayShards, check_entry, check_options
 
@@ -22,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from signedmsg.stores._redis_client import AsyncRedisClient, RedisClient
-    from signedmsg.stores._redis_replay import Ask
+    from signedmsg.stores._redis_replay import Add
 
 __all__ = ["AsyncRedisInbox", "AsyncRedisReplayCache", "RedisInbox", "RedisReplayCache"]
 
@@ -117,14 +127,14 @@ class RedisReplayCache:
         if not self._shards.ready:
             self._look_once()
         ask = self._shards.add(entry)
-        reply = run(self._client, ask.call)
-        try:
-            return self._shards.judge(ask, reply)
-        finally:
-            if not self._shards.ready:
-                # The other shards may be lost as well. If this fails, the next add tries again, and says why.
-                with suppress(Exception):
-                    self._look_once()
+        (answer,) = self._shards.judge(ask, run(self._client, ask.call))
+        if not self._shards.ready:
+            # The other shards may be lost as well. If this fails, the next add tries again, and says why.
+            with suppress(Exception):
+                self._look_once()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def __repr__(self) -> str:
         return f"<RedisReplayCache {self._shards!r}>"
@@ -140,19 +150,21 @@ class _Shards:
 
     def __init__(self, client: AsyncRedisClient, shards: ReplayShards) -> None:
         self._client, self._shards = client, shards
+        self._takes_slots = takes_slots(client)
 
     async def ask(self, questions: Sequence[Entry | None]) -> list[bool | Exception]:
         entries = [question for question in questions if question is not None]
         try:
             if not self._shards.ready or len(entries) < len(questions):
                 await self._look()
-            asks = [self._shards.add(entry) for entry in entries]
-            replies = await run_all_async(self._client, [ask.call for ask in asks])
+            answers = await self._add(self._shards.adds(entries)) if entries else []
         except StoreError:
             raise
         except Exception as error:
             raise unavailable(error) from error
-        judged = iter([self._judged(ask, reply) for ask, reply in zip(asks, replies, strict=True)])
+        if len(entries) == len(questions):
+            return answers
+        judged = iter(answers)
         return [True if question is None else next(judged) for question in questions]
 
     async def afterwards(self) -> None:
@@ -161,11 +173,19 @@ class _Shards:
             with suppress(Exception):
                 await self._look()
 
-    def _judged(self, ask: Ask, reply: object) -> bool | Exception:
-        try:
-            return self._shards.judge(ask, reply)
-        except Exception as error:  # noqa: BLE001 - the answer of this one alone
-            return error
+    async def _add(self, adds: list[Add]) -> list[bool | Exception]:
+        """Ask about all in one command, or in one for each where the server will not have that."""
+        if len(adds) > 1 and self._takes_slots:
+            ask = self._shards.ask(adds)
+            (reply,) = await run_all_async(self._client, [ask.call])
+            if not is_answer(reply):
+                return self._shards.judge(ask, reply)
+            # Some may have been recorded before the error came: the same nonces get the same answers,
+            # and each of the others gets an answer of its own.
+            self._takes_slots = not refuses_slots(reply)
+        asks = [self._shards.ask([add]) for add in adds]
+        replies = await run_all_async(self._client, [ask.call for ask in asks])
+        return [self._shards.judge(ask, reply)[0] for ask, reply in zip(asks, replies, strict=True)]
 
     async def _look(self) -> None:
         looks = self._shards.looks()
@@ -175,7 +195,8 @@ class _Shards:
 class AsyncRedisReplayCache:
     """`RedisReplayCache` for asyncio, over an asyncio client; those of Redis do not work on trio.
 
-    Adds of concurrent tasks go to the server together, in one pipeline. A call that is
+    Adds of concurrent tasks go to the server together: in one command, or on a cluster in one
+    pipeline. A call that is
     cancelled before its turn did nothing; one that is cancelled later may have recorded
     its id, as if the caller had died after it. Nobody else's call is touched.
     """

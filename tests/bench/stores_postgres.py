@@ -19,14 +19,16 @@ from typing import TYPE_CHECKING
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from signedmsg._core.inbox import Arrival, Claim
-from signedmsg.stores._postgres_replay import Entry
+from signedmsg.stores._batches import Entry
 from signedmsg.stores.postgres import AsyncPostgresReplayCache, PostgresInbox, PostgresReplayCache, init
 from signedmsg.testing import ManualClock
 from tests.bench.replay_cache import FAR, ISSUER, PROCESSES, latencies
 from tests.servers import postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+
+    Add = Callable[[], Awaitable[object]]
 
 KEEP = 480.0
 _numbers = count()
@@ -75,34 +77,50 @@ def processes(server: postgres.Postgres, number: int = 1500) -> None:
     line(f"add, {PROCESSES} processes", taken, max(row[0] for row in rows))
 
 
+def spread(
+    server: postgres.Postgres, adder: Callable[[AsyncPostgresReplayCache], Add], number: int, at_once: int
+) -> float:
+    """Return how many adds a second many tasks get done, over as many connections as help."""
+
+    async def main() -> float:
+        async with AsyncConnectionPool(server.dsn, min_size=4, max_size=4, open=False) as pool:
+            add, left = adder(AsyncPostgresReplayCache(pool)), iter(range(number))
+
+            async def adding() -> None:
+                for _ in left:
+                    await add()
+
+            await add()
+            started = time.perf_counter()
+            await asyncio.gather(*(adding() for _ in range(at_once)))
+            return number / (time.perf_counter() - started)
+
+    return asyncio.run(main())
+
+
+def together(cache: AsyncPostgresReplayCache) -> Add:
+    return lambda: cache.add(os.urandom(16), KEEP, issuer=ISSUER, issued_at=FAR)
+
+
+def apart(cache: AsyncPostgresReplayCache) -> Add:
+    """The same with a statement each."""
+    return lambda: cache._calls.run(cache._table.add([Entry(os.urandom(16), KEEP, ISSUER, FAR)]))
+
+
 def tasks(server: postgres.Postgres, number: int = 10_000, at_once: int = 64) -> None:
-    """Adds of many tasks together, against the same adds one statement each over as many connections as help."""
-
-    async def together() -> float:
-        async with AsyncConnectionPool(server.dsn, min_size=4, max_size=4, open=False) as pool:
-            cache = AsyncPostgresReplayCache(pool)
-            return await spread(lambda: cache.add(os.urandom(16), KEEP, issuer=ISSUER, issued_at=FAR))
-
-    async def apart() -> float:
-        async with AsyncConnectionPool(server.dsn, min_size=4, max_size=4, open=False) as pool:
-            cache = AsyncPostgresReplayCache(pool)
-            return await spread(lambda: cache._calls.run(cache._table.add([Entry(os.urandom(16), KEEP, ISSUER, FAR)])))
-
-    async def spread(add: Callable[[], object]) -> float:
-        left = iter(range(number))
-
-        async def adding() -> None:
-            for _ in left:
-                await add()  # type: ignore[misc]
-
-        await add()  # type: ignore[misc]
-        started = time.perf_counter()
-        await asyncio.gather(*(adding() for _ in range(at_once)))
-        return number / (time.perf_counter() - started)
-
-    alone, batched = asyncio.run(apart()), asyncio.run(together())
+    """Adds of many tasks together, against the same adds one statement each."""
+    alone, batched = (spread(server, adder, number, at_once) for adder in (apart, together))
     print(f"PostgreSQL, async, {at_once} tasks: one by one {alone:,.0f}/s, together {batched:,.0f}/s", end="")
     print(f": {batched / alone:.1f} times")
+
+
+def figures(rounds: int = 3, at_once: int = 64) -> dict[str, float]:
+    """How many times the adds of concurrent tasks a second that go together are of those that go one by one."""
+    with postgres.one(durable=True) as server:
+        init(server.dsn)
+        rates = [[spread(server, adder, 5000, at_once) for adder in (apart, together)] for _ in range(rounds)]
+    alone, batched = map(max, zip(*rates, strict=True))
+    return {"postgres coalesced": batched / alone}
 
 
 def message() -> Arrival:

@@ -18,7 +18,7 @@ from signedmsg.stores.redis import AsyncRedisReplayCache, RedisInbox, RedisRepla
 from tests.servers import valkey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 ISSUER = "https://billing.example"
 FAR = 2e10
@@ -91,44 +91,45 @@ def inbox(url: str, count: int = 10_000) -> None:
         print(f"  bytes a row: {(used - client.memory_stats()['startup.allocated']) / count:.0f} at most")
 
 
-async def in_event_loop(url: str, tasks: int, count: int = 10_000) -> None:
-    client = redis.asyncio.Redis.from_url(url)
-    cache = AsyncRedisReplayCache(client)
-    await cache.prepare()
+async def spread(add: Callable[[int], Awaitable[object]], tasks: int, count: int) -> tuple[list[float], float]:
+    """Let so many tasks share the adds, and return what each took and what all did."""
     numbers = iter(range(count))
     taken: list[float] = []
 
-    async def add() -> None:
+    async def adding(task: int) -> None:
         for _ in numbers:
             before = time.perf_counter()
-            await cache.add(os.urandom(16), 300.0, issuer=ISSUER, issued_at=FAR)
+            await add(task)
             taken.append(time.perf_counter() - before)
 
     started = time.perf_counter()
-    await asyncio.gather(*(add() for _ in range(tasks)))
-    show(f"async replay cache, {tasks} task{'s' * (tasks > 1)}", taken, time.perf_counter() - started)
-    await client.aclose()
+    await asyncio.gather(*(adding(task) for task in range(tasks)))
+    return taken, time.perf_counter() - started
 
 
-async def one_by_one(url: str, tasks: int = 64, count: int = 10_000) -> None:
-    """The same with a call each, over the connections of the client's pool: what the pipelines are compared with."""
+async def adds(url: str, tasks: int, *, caches: int = 1, count: int = 10_000) -> tuple[list[float], float]:
+    """Adds of many tasks; with a cache for each, each is a call of its own over the connections of the pool."""
     client = redis.asyncio.Redis.from_url(url)
-    caches = [AsyncRedisReplayCache(client) for _ in range(tasks)]
-    for cache in caches:
+    made = [AsyncRedisReplayCache(client) for _ in range(caches)]
+    for cache in made:
         await cache.prepare()
-    numbers = iter(range(count))
-    taken: list[float] = []
 
-    async def add(cache: AsyncRedisReplayCache) -> None:
-        for _ in numbers:
-            before = time.perf_counter()
-            await cache.add(os.urandom(16), 300.0, issuer=ISSUER, issued_at=FAR)
-            taken.append(time.perf_counter() - before)
+    async def add(task: int) -> bool:
+        return await made[task % caches].add(os.urandom(16), 300.0, issuer=ISSUER, issued_at=FAR)
 
-    started = time.perf_counter()
-    await asyncio.gather(*(add(cache) for cache in caches))
-    show(f"async, {tasks} tasks, each a call of its own", taken, time.perf_counter() - started)
+    result = await spread(add, tasks, count)
     await client.aclose()
+    return result
+
+
+def figures(rounds: int = 3, tasks: int = 64) -> dict[str, float]:
+    """How many times the adds of concurrent tasks a second that go together are of those that go one by one."""
+    with valkey.one() as server:
+        took = [
+            [asyncio.run(adds(server.url, tasks, caches=caches))[1] for caches in (tasks, 1)] for _ in range(rounds)
+        ]
+    apart, together = map(min, zip(*took, strict=True))
+    return {"redis coalesced": apart / together}
 
 
 def room(url: str, count: int = 200_000) -> None:
@@ -158,9 +159,9 @@ def main() -> None:
     with valkey.one() as server:
         show("replay cache, one client", *one_client(server.url))
         processes(server.url)
-        asyncio.run(in_event_loop(server.url, 1))
-        asyncio.run(one_by_one(server.url))
-        asyncio.run(in_event_loop(server.url, 64))
+        show("async replay cache, 1 task", *asyncio.run(adds(server.url, 1)))
+        show("async, 64 tasks, each a call of its own", *asyncio.run(adds(server.url, 64, caches=64)))
+        show("async replay cache, 64 tasks", *asyncio.run(adds(server.url, 64)))
         room(server.url)
         server.command("FLUSHALL")
         inbox(server.url)

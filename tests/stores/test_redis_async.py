@@ -1,4 +1,4 @@
-"""Adds of concurrent tasks share a pipeline; each gets its own answer, whoever is cancelled."""
+"""Adds of concurrent tasks share a command; each gets its own answer, whoever is cancelled."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from signedmsg.errors import StoreError
+from signedmsg.stores._redis_replay_script import ENTRY
 from signedmsg.stores.redis import AsyncRedisReplayCache
 from tests.stores.helpers import ISSUER, KEEP, key
 from tests.stores.redis_clients import connect_async
@@ -24,7 +25,7 @@ FAR = 2e10
 
 
 class Watched:
-    """An asyncio client that counts its pipelines, and holds them while the gate is shut."""
+    """An asyncio client that counts the adds of each command, and holds them while the gate is shut."""
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self.client = client
@@ -33,26 +34,12 @@ class Watched:
         self.gate.set()
 
     async def execute_command(self, *words: Any) -> Any:
-        self.sizes.append(1)
+        self.sizes.append(len(words[-1]) // ENTRY.size)
         await self.gate.wait()
         return await self.client.execute_command(*words)
 
-    def pipeline(self, *, transaction: bool) -> _WatchedPipeline:
-        return _WatchedPipeline(self, self.client.pipeline(transaction=transaction))
-
-
-class _WatchedPipeline:
-    def __init__(self, watched: Watched, pipeline: Any) -> None:
-        self._watched, self._pipeline = watched, pipeline
-
-    def execute_command(self, *words: Any) -> None:
-        self._pipeline.execute_command(*words)
-
-    async def execute(self, *, raise_on_error: bool) -> list[Any]:
-        self._watched.sizes.append(len(self._pipeline))
-        await self._watched.gate.wait()
-        answers: list[Any] = await self._pipeline.execute(raise_on_error=raise_on_error)
-        return answers
+    def pipeline(self, *, transaction: bool) -> Any:
+        return self.client.pipeline(transaction=transaction)
 
 
 def run(url: str, prefix: str, body: Callable[[AsyncRedisReplayCache, Watched], Awaitable[Any]]) -> Any:
@@ -80,7 +67,7 @@ async def begun() -> None:
         await asyncio.sleep(0)
 
 
-def test_concurrent_adds_go_in_one_pipeline(redis_url: str, prefix: str) -> None:
+def test_concurrent_adds_go_in_one_command(redis_url: str, prefix: str) -> None:
     async def body(cache: AsyncRedisReplayCache, watched: Watched) -> list[int]:
         assert all(await asyncio.gather(*(adding(cache, number) for number in range(64))))
         return watched.sizes
@@ -102,7 +89,7 @@ def test_adds_that_come_while_one_is_under_way_wait_for_the_next(redis_url: str,
     assert run(redis_url, prefix, body) == [1, 9]
 
 
-def test_very_many_adds_go_in_several_pipelines(redis_url: str, prefix: str) -> None:
+def test_very_many_adds_go_in_several_commands(redis_url: str, prefix: str) -> None:
     async def body(cache: AsyncRedisReplayCache, watched: Watched) -> list[int]:
         assert all(await asyncio.gather(*(adding(cache, number) for number in range(300))))
         return watched.sizes
@@ -194,7 +181,7 @@ def test_refusals_of_one_batch_are_exceptions_of_their_own(redis_url: str, prefi
     assert run(redis_url, prefix, body) == 10
 
 
-def test_one_of_sixty_four_copies_in_one_pipeline_is_new(redis_url: str, prefix: str) -> None:
+def test_one_of_sixty_four_copies_in_one_command_is_new(redis_url: str, prefix: str) -> None:
     async def body(cache: AsyncRedisReplayCache, watched: Watched) -> list[bool]:
         return await asyncio.gather(*(adding(cache, 1) for _ in range(64)))
 

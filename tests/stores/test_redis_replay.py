@@ -230,8 +230,8 @@ def test_ids_are_spread_over_a_cluster(redis_cluster_url: str, prefix: str) -> N
 )
 def test_server_that_hides_what_must_be_known_is_refused_with_what_to_do(status: int, hint: str) -> None:
     class Hides:
-        def execute_command(self, *words: Any) -> list[int]:
-            return [status, int(time.time() * 1e6), 0, 0, 0]
+        def execute_command(self, *words: Any) -> bytes:
+            return b"%d %d 0 0 0" % (time.time() * 1e6, status)
 
         def pipeline(self, *, transaction: bool) -> Any:
             raise AssertionError("not asked for")
