@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from signedmsg._inboxes.leases import AsyncLease, Lease, ThreadLease
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from signedmsg._core.events import Event
     from signedmsg._core.inbox import Claim
@@ -42,17 +40,23 @@ class AsyncCalls:
 
     async def call(self, route: Handler, message: Message[object], *extra: object) -> None:
         """See `CallPorts.call`."""
-        extra = extra[: route.takes]
         if route.suspends:
-            with _LEAKING:
-                await cast("Awaitable[object]", route.handler(message, *extra))
+            try:
+                await cast("Awaitable[object]", route.handler(message, *extra[: route.takes]))
+            except BaseException as error:
+                _refuse_leaked(error)
+                raise
             return
+        extra = extra[: route.takes]
         from anyio.to_thread import run_sync
 
         result = await run_sync(route.handler, message, *extra)
         if isinstance(result, Coroutine):
-            with _LEAKING:
+            try:
                 await cast("Coroutine[object, object, object]", result)
+            except BaseException as error:
+                _refuse_leaked(error)
+                raise
         else:
             # A future was made in the worker thread, where no event loop runs to finish it.
             refuse_unfinished(result, "nobody would await")
@@ -62,26 +66,19 @@ class AsyncCalls:
         return (AsyncLease if route.suspends else ThreadLease)(claim, how.inbox, how.lease)
 
 
-class _Leaking:
-    """Turns a cancellation that nobody asked of this task into an error of the handler.
+def _refuse_leaked(error: BaseException) -> None:
+    """Turn a cancellation that nobody asked of this task into an error of the handler.
 
     A handler that awaits a task of its own which was cancelled lets that come out, as if it were
     cancelled itself; a worker's loop would end by it, and with it the application around the worker.
     """
+    # Loaded by whoever runs an event loop of it: the doors that block do without.
+    import asyncio
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, asyncio.CancelledError):
-            task = asyncio.current_task()
-            if task is not None and not task.cancelling():
-                raise RuntimeError("the handler let out the cancellation of a task of its own") from error
-
-
-_LEAKING: Final = _Leaking()
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():
+            raise RuntimeError("the handler let out the cancellation of a task of its own") from error
 
 
 def refuse_unfinished(result: object, who: str) -> None:
