@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -109,11 +110,25 @@ async def verify_scope(
     return None if body is None else await opened.finish(body)
 
 
-async def read_body(receive: Receive, cap: int) -> bytes | None:
-    """Read the body up to one byte beyond the cap; None when the client went away."""
+def whole_body(event: Event, cap: int) -> bytes | None:
+    """Return the body when this first event has all of it and it is no longer than the cap; else see `read_body`."""
+    if event["type"] != "http.request" or event.get("more_body", False):
+        return None
+    body = event.get("body", b"")
+    return body if type(body) is bytes and len(body) <= cap else None
+
+
+async def read_body(receive: Receive, cap: int, event: Event | None = None) -> bytes | None:
+    """Read the body up to one byte beyond the cap; None when the client went away.
+
+    Args:
+        receive: gives the events.
+        cap: in bytes.
+        event: the first one, where it was received already.
+    """
     body = bytearray()
     while True:
-        event = await receive()
+        event = await receive() if event is None else event
         if event["type"] == "http.disconnect":
             return None
         body += event.get("body", b"")
@@ -121,6 +136,7 @@ async def read_body(receive: Receive, cap: int) -> bytes | None:
             return bytes(body[: cap + 1])
         if not event.get("more_body", False):
             return bytes(body)
+        event = None
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
@@ -172,12 +188,19 @@ def refusal(error: SignedMessageError, receiver: AsyncReceiver) -> Answer:
 
 async def respond(answer: Answer, method: str, send: Send) -> None:
     """Send an answer."""
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    # A list of its own each time: middleware adds to it.
+    headers = list(_fields(answer.headers))
     # Neither has content; and the length that a 304 may state is that of the document (RFC 9110 §8.6).
     if answer.status not in (204, 304):
         headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
+
+
+# Few answers are made again and again.
+@lru_cache(maxsize=64)
+def _fields(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers)
 
 
 class Exempt:

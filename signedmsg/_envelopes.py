@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from signedmsg._core.answers import Answer, answer_error, answer_outcome
-from signedmsg._core.receipts import Due, due_for, due_for_error, wants_receipt, with_receipt
+from signedmsg._core.receipts import due_for, due_for_error, wants_receipt, with_receipt
 from signedmsg.errors import SignedMessageError, SigningError
 from signedmsg.observe import logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from signedmsg._flows.handle import Outcome
     from signedmsg.receiver import AsyncReceiver, Receiver
     from signedmsg.router import Router
     from signedmsg.signed_answers import AnswerSigner, AsyncAnswerSigner
@@ -23,9 +22,14 @@ def answer_envelope(
 ) -> Answer:
     """Handle the envelope of a request whose head was found good, and return the answer."""
     try:
-        answer, due = _handled(receiver.handle(body, router))
+        outcome = receiver.handle(body, router)
     except SignedMessageError as error:
         answer, due = answer_error(error, receiver.clock()), due_for_error(error)
+    else:
+        answer = answer_outcome(outcome.status, duplicate=outcome.duplicate)
+        if answers is None:
+            return answer
+        due = due_for(outcome)
     if answers is None or due is None or not wants_receipt(accept):
         return answer
     try:
@@ -43,9 +47,14 @@ async def answer_envelope_async(
 ) -> Answer:
     """See `answer_envelope`."""
     try:
-        answer, due = _handled(await receiver.handle(body, router))
+        outcome = await receiver.handle(body, router)
     except SignedMessageError as error:
         answer, due = answer_error(error, receiver.clock()), due_for_error(error)
+    else:
+        answer = answer_outcome(outcome.status, duplicate=outcome.duplicate)
+        if answers is None:
+            return answer
+        due = due_for(outcome)
     if answers is None or due is None or not wants_receipt(accept):
         return answer
     try:
@@ -53,10 +62,6 @@ async def answer_envelope_async(
         return with_receipt(answer, receipt if isinstance(receipt, str) else await receipt)
     except SigningError as error:
         return _unsigned(answer, error)
-
-
-def _handled(outcome: Outcome) -> tuple[Answer, Due | None]:
-    return answer_outcome(outcome.status, duplicate=outcome.duplicate), due_for(outcome)
 
 
 def _unsigned(answer: Answer, error: SigningError) -> Answer:

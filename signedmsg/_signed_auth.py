@@ -100,15 +100,19 @@ class SignedCalls(Generic[Q, A]):
 
     def sync_auth_flow(self, request: Q) -> Generator[Q, A, None]:
         """Sign a request for a blocking client, which drives this."""
-        self._refuse_suspending()
+        if self._suspends or self._answers is not None:
+            self._refuse_suspending()
         call = OutgoingCall(request, self._scheme)
         bound = self._bind(request, read_request(request, self._byte_stream, self._max_body))
-        self._expect_signed(request, bound)
+        if self._answers is not None:
+            self._expect_signed(request, bound)
         while True:
             signed = run(sign_call(self._blocking, self._policy, bound, self._offset(bound)))
             call.sign_with(request, signed, call.once)
             answer: Any = yield request
             call.check_sent_once(request, answer)
+            if self._answers is None and not is_short_problem(answer):
+                return
             proof = None
             if self._is_signed(bound, answer):
                 body = read_answer(answer, self._byte_stream, self._max_body)
@@ -120,15 +124,19 @@ class SignedCalls(Generic[Q, A]):
 
     async def async_auth_flow(self, request: Q) -> AsyncGenerator[Q, A]:
         """Sign a request for an async client, which drives this."""
-        self._refuse_blocking()
+        if not self._never_blocks or self._answers is not None:
+            self._refuse_blocking()
         call = OutgoingCall(request, self._scheme)
         bound = self._bind(request, await read_request_async(request, self._byte_stream, self._max_body))
-        self._expect_signed(request, bound)
+        if self._answers is not None:
+            self._expect_signed(request, bound)
         while True:
             signed = await sign_call(self._suspending, self._policy, bound, self._offset(bound))
             call.sign_with(request, signed, call.once_async)
             answer: Any = yield request
             call.check_sent_once(request, answer)
+            if self._answers is None and not is_short_problem(answer):
+                return
             proof = None
             if self._is_signed(bound, answer):
                 body = await read_answer_async(answer, self._byte_stream, self._max_body)
@@ -158,7 +166,8 @@ class SignedCalls(Generic[Q, A]):
         if "target" in request.extensions:
             raise SigningError("the extension 'target' sends another path than the URL's, which is the one signed")
         url = request.url
-        user = f"{url.userinfo.decode('ascii')}@" if url.userinfo else ""
+        userinfo = url.userinfo
+        user = f"{userinfo.decode('ascii')}@" if userinfo else ""
         origin = f"{url.scheme}://{user}{url.netloc.decode('ascii')}"
         outgoing = Outgoing(request.method, origin, url.raw_path, request.headers.raw, body)
         return bind(outgoing, audience=self._audience, allow_http=self._allow_http)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _MAX_PROBLEM: Final = 64 * 1024
 # Where a request of either library keeps what belongs to it and is not sent.
 _MINE: Final = "signedmsg"
+# The event with which a transport of either library begins to send a request.
+_LEAVES: Final = ".send_request_headers.started"
 
 
 class OutgoingCall:
@@ -59,19 +61,18 @@ class OutgoingCall:
         httpx follows redirects, and some transports retry, below the signature. What they send
         holds the same token, and these same extensions.
         """
-        self._leave(event, info)
+        if event.endswith(_LEAVES):
+            self._leave(info["request"])
         return None if self._trace is None else self._trace(event, info)
 
     async def once_async(self, event: str, info: dict[str, Any]) -> None:
         """The async twin of `once`."""
-        self._leave(event, info)
+        if event.endswith(_LEAVES):
+            self._leave(info["request"])
         if self._trace is not None:
             await self._trace(event, info)
 
-    def _leave(self, event: str, info: dict[str, Any]) -> None:
-        if not event.endswith(".send_request_headers.started"):
-            return
-        sent = info["request"]
+    def _leave(self, sent: Any) -> None:
         # What opens a tunnel through a proxy has no token.
         if sent.method == b"CONNECT":
             return
@@ -101,8 +102,10 @@ class OutgoingCall:
 
 def is_short_problem(answer: Any) -> bool:
     """Return whether an answer is to be read: a problem document that may be our receiver's own."""
+    if answer.status_code not in (401, 409):
+        return False
     headers = answer.headers
-    if answer.status_code not in (401, 409) or not headers.get("content-type", "").startswith(PROBLEM_TYPE):
+    if not headers.get("content-type", "").startswith(PROBLEM_TYPE):
         return False
     length = headers.get("content-length", "")
     # Neither an endless one nor one that unfolds.

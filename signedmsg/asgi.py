@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from signedmsg._core.answers import Answer, answer_code
 from signedmsg._core.envelope_request import parse_content_length, refuse_request
-from signedmsg._doors import read_body, respond
+from signedmsg._doors import read_body, respond, whole_body
 from signedmsg._envelopes import answer_envelope_async
 from signedmsg.keys.publish import DirectoryDocument
 from signedmsg.keys.ring import KeyRing
@@ -14,7 +14,7 @@ from signedmsg.receiver import AsyncReceiver
 from signedmsg.signed_answers.signing import check_answer_signer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 
     from signedmsg.router import Router
     from signedmsg.signed_answers import AnswerSigner, AsyncAnswerSigner
@@ -52,37 +52,31 @@ class Endpoint:
         self._answers = answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1003})
-        elif scope["type"] == "http":
-            answer = await self._answer(scope, receive)
-            if answer is not None:
-                await respond(answer, scope["method"], send)
-        else:
-            raise ValueError(f"unknown ASGI scope {scope['type']!r}")
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer | None:
-        """Return the answer, or None when the client went away before its body was complete."""
-        # Any iterable by the specification, perhaps one that can be gone through only once.
-        headers = list(scope["headers"])
-        refused = refuse_request(
-            self._receiver.policy,
+        if scope["type"] != "http":
+            await _refuse_other(scope, receive, send)
+            return
+        policy = self._receiver.policy
+        fields = _fields(scope["headers"])
+        answer = refuse_request(
+            policy,
             method=scope["method"],
-            content_types=_values(headers, b"content-type"),
-            content_encodings=_values(headers, b"content-encoding"),
-            content_length=parse_content_length(_values(headers, b"content-length")),
+            content_types=fields[b"content-type"],
+            content_encodings=fields[b"content-encoding"],
+            content_length=parse_content_length(fields[b"content-length"]),
         )
-        if refused is not None:
-            return refused
-        body = await read_body(receive, self._receiver.policy.max_size)
-        if body is None:
-            return None
-        if not body:
-            return answer_code("credentials_missing")
-        accept = _values(headers, b"accept")
-        return await answer_envelope_async(self._receiver, self._router, self._answers, body, accept)
+        if answer is None:
+            event = await receive()
+            body = whole_body(event, policy.max_size)
+            if body is None:
+                body = await read_body(receive, policy.max_size, event)
+            # Nobody is there any more to be answered.
+            if body is None:
+                return
+            answer = await self._answer(body, fields[b"accept"]) if body else answer_code("credentials_missing")
+        await respond(answer, scope["method"], send)
+
+    def _answer(self, body: bytes, accept: list[str]) -> Awaitable[Answer]:
+        return answer_envelope_async(self._receiver, self._router, self._answers, body, accept)
 
 
 class PublishedKeys:
@@ -104,23 +98,34 @@ class PublishedKeys:
         self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1003})
-        elif scope["type"] == "http":
-            document = self._keys.document() if isinstance(self._keys, KeyRing) else self._keys
-            answer = document.answer(scope["method"], _values(list(scope["headers"]), b"if-none-match"))
-            await respond(answer, scope["method"], send)
-        else:
-            raise ValueError(f"unknown ASGI scope {scope['type']!r}")
+        if scope["type"] != "http":
+            await _refuse_other(scope, receive, send)
+            return
+        document = self._keys.document() if isinstance(self._keys, KeyRing) else self._keys
+        answer = document.answer(scope["method"], _fields(scope["headers"], (b"if-none-match",))[b"if-none-match"])
+        await respond(answer, scope["method"], send)
 
 
-def _values(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:
-    return [value.decode("latin-1") for key, value in headers if key.lower() == name]
+def _fields(
+    headers: Iterable[tuple[bytes, bytes]],
+    names: tuple[bytes, ...] = (b"content-type", b"content-encoding", b"content-length", b"accept"),
+) -> dict[bytes, list[str]]:
+    """Return the values of these fields, each by its name; all are gone through once, as one may some iterables."""
+    found: dict[bytes, list[str]] = {name: [] for name in names}
+    for name, value in headers:
+        values = found.get(name.lower())
+        if values is not None:
+            values.append(value.decode("latin-1"))
+    return found
 
 
-async def _lifespan(receive: Receive, send: Send) -> None:
+async def _refuse_other(scope: Scope, receive: Receive, send: Send) -> None:
+    """Take part in the lifespan, which has nothing to do here, and refuse what is not HTTP."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1003})
+        return
+    if scope["type"] != "lifespan":
+        raise ValueError(f"unknown ASGI scope {scope['type']!r}")
     while True:
         event = await receive()
         await send({"type": f"{event['type']}.complete"})

@@ -56,8 +56,8 @@ class _Route:
     takes: int
     model: Model[object] | None
 
-    def fit(self, data: JSONValue, /) -> object:
-        return data if self.model is None else fit(data, self.model)
+    def fit(self, data: JSONValue, written: bytes | None = None, /) -> object:
+        return data if self.model is None else fit(data, self.model, written)
 
 
 class Router(Generic[E]):

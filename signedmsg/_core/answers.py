@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from signedmsg.errors import PayloadError, QuotaError, RejectedError, SignedMessageError, UnavailableError
@@ -69,6 +70,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
+@lru_cache(maxsize=64)
 def answer_outcome(status: int, *, duplicate: bool) -> Answer:
     """Return the answer for a message that was handled or queued, now or before."""
     headers = (("Cache-Control", "no-store"),)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from signedmsg._core.components import (
     FIELD_NAME,
+    ORDINARY,
     changes_request,
     field_value,
     meant_by,
@@ -117,6 +118,8 @@ def _check_unsigned(fields: Mapping[str, list[str]], members: Mapping[str, str])
     if len(fields.get("content-type", ())) > 1:
         raise BindingError(component="content-type", reason="the field stands more than once")
     for name in fields:
+        if name in ORDINARY:
+            continue
         meant = meant_by(name)
         if overrides_method(meant):
             raise BindingError(component=meant, reason="a field that overrides the method is refused")

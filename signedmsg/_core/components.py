@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from base64 import b64encode
-from binascii import Error, a2b_base64
+from binascii import Error, a2b_base64, b2a_base64
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -22,6 +21,13 @@ FIELD_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _OVERRIDES: Final = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
 # Each changes what a request asks for or how its body reads; so does every `if-*`.
 _GUARDED: Final = frozenset({"content-encoding", "idempotency-key", "range", "if"})
+
+# Most of what a request has; none of it is of either kind, and so it need not be looked at twice.
+ORDINARY: Final = frozenset({
+    "accept", "accept-encoding", "accept-language", "authorization", "cache-control", "connection", "content-length",
+    "content-type", "date", "forwarded", "host", "origin", "referer", "traceparent", "user-agent", "via",
+    "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id",
+})  # fmt: skip
 
 # The IANA registry (RFC 9530 §7.2) calls these two active; whatever else it has is broken or a checksum.
 _SECURE: Final = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
@@ -46,7 +52,7 @@ def changes_request(meant: str) -> bool:
 
 def content_digest(body: bytes) -> str:
     """Return the `Content-Digest` of a body (RFC 9530 §2): `sha-256=:…:`."""
-    return f"sha-256=:{b64encode(hashlib.sha256(body).digest()).decode('ascii')}:"
+    return f"sha-256=:{b2a_base64(hashlib.sha256(body).digest(), newline=False).decode('ascii')}:"
 
 
 def parse_content_digest(value: str) -> dict[str, bytes]:
@@ -78,7 +84,7 @@ def _octets(written: str) -> bytes:
     except Error:
         octets = b""
     # Even strictly read, stray bits behind the last octet would give one digest several spellings.
-    if b64encode(octets).decode("ascii") != written:
+    if b2a_base64(octets, newline=False).decode("ascii") != written:
         raise ValueError("not canonical base64")
     return octets
 

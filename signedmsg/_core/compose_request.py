@@ -21,9 +21,9 @@ from signedmsg._core.components import (
     overrides_method,
     query_component,
 )
-from signedmsg._core.target import is_ambiguous, names_access_token, parse_target
+from signedmsg._core.target import MAX_TARGET, is_ambiguous, names_access_token, parse_target
 from signedmsg._core.urls import normal_audience, parse_url
-from signedmsg._jose import jws, strict_json
+from signedmsg._jose import base64url, jws, strict_json
 from signedmsg.errors import SigningError
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRAC
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 # RFC 9110 §5.5 without the octets beyond ASCII, which each framework decodes in its own way.
 _FIELD_VALUE: Final = re.compile(r"[\x20-\x7e\t]*")
+# ASCII that JSON takes between quotes as it is.
+_PLAIN: Final = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
+# Unreserved characters alone (RFC 3986 §2.3), no empty segment and none that begins with a dot.
+_PLAIN_PATH: Final = re.compile(rb"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 
 
 class Outgoing(NamedTuple):
@@ -94,41 +98,84 @@ def bind(request: Outgoing, *, audience: str | None = None, allow_http: bool = F
     Raises:
         SigningError: receivers would refuse it, or could not tell it from another one.
     """
-    if not _METHOD.fullmatch(request.method):
+    # A credential of somebody else's is refused here, so that nothing of it is kept.
+    fields = tuple([field for field in request.headers if _signed_name(field[0]) is not None])
+    # What repeats is remembered; a query and other fields than a content type are often new, or secret.
+    describe = _known if len(fields) <= 1 and b"?" not in request.target else _described
+    described = describe(request.method, request.origin, request.target, fields, allow_http=allow_http)
+    opening, origin, typed, repeatable = described
+    if not request.body:
+        return Bound(origin, audience or origin, opening + b"}", repeatable)
+    if not typed:
+        raise SigningError(
+            "a body needs a Content-Type, which says how it reads",
+            hint='pass headers={"content-type": ...}, or json=, data= or files=, which set it',
+        )
+    members = b'%b,"content-digest":"%b"}' % (opening, content_digest(request.body).encode("ascii"))
+    return Bound(origin, audience or origin, members, repeatable)
+
+
+class _Described(NamedTuple):
+    """What a request signs besides its body.
+
+    Attributes:
+        opening: the members as JSON text, up to where a digest would follow.
+        origin: the origin contacted, in normal form.
+        typed: whether it has a content type.
+        repeatable: see `Bound`.
+    """
+
+    opening: bytes
+    origin: str
+    typed: bool
+    repeatable: bool
+
+
+def _described(
+    method: str, origin: str, target: bytes, headers: tuple[tuple[bytes, bytes], ...], *, allow_http: bool
+) -> _Described:
+    if not _METHOD.fullmatch(method):
         raise SigningError("method: expected a token of RFC 9110 §9.1")
-    origin = _origin(request.origin, allow_http=allow_http)
-    path, query = _target(request.target)
-    components = {"@query": query_component(query)} if query else {}
-    components.update(_fields(request.headers))
-    if request.body:
-        if "content-type" not in components:
-            raise SigningError(
-                "a body needs a Content-Type, which says how it reads",
-                hint='pass headers={"content-type": ...}, or json=, data= or files=, which set it',
-            )
-        components["content-digest"] = content_digest(request.body)
-    members = {"htm": request.method, "htu": origin + path, "http": components}
-    repeatable = request.method in _IDEMPOTENT or "idempotency-key" in components
-    return Bound(origin, audience or origin, strict_json.dumps(members)[1:-1], repeatable)
+    origin = _origin(origin, allow_http=allow_http)
+    path, query = _target(target)
+    fields = _fields(headers)
+    signed = [f'"@query":{_quoted(query_component(query))}'] if query else []
+    signed += [f"{_quoted(name)}:{value}" for name, value in fields.items()]
+    # Nothing in a method, an origin or a path in normal form is what JSON would escape.
+    opening = f'"htm":"{method}","htu":"{origin}{path}","http":{{{",".join(signed)}'.encode()
+    repeatable = method in _IDEMPOTENT or "idempotency-key" in fields
+    return _Described(opening, origin, "content-type" in fields, repeatable)
+
+
+_known: Final = lru_cache(maxsize=256)(_described)
 
 
 def compose_request(policy: SendPolicy, bound: Bound, attempt: Attempt, *, alg: str, kid: str) -> bytes:
     """Return the signing input of one attempt (RFC 7515 §5.1); its claims stand in a fixed order, `iss` first."""
     issued_at = int(attempt.now)
-    payload = b"".join(
-        (
-            b'{"iss":',
-            strict_json.dumps(policy.issuer),
-            b',"aud":',
-            strict_json.dumps(bound.audience),
-            b',"iat":%d,"exp":%d,"jti":"' % (issued_at, issued_at + policy.lifetime),
-            attempt.jti.encode(),
-            b'",',
-            bound.members,
-            b"}",
-        )
+    payload = b'%b"iat":%d,"exp":%d,"jti":"%b",%b}' % (
+        _opening(policy.issuer, bound.audience),
+        issued_at,
+        issued_at + policy.lifetime,
+        attempt.jti.encode(),
+        bound.members,
     )
-    return jws.compose(alg, kid, REQUEST_TYP, payload)
+    return f"{_header(alg, kid)}.{base64url.encode(payload)}".encode("ascii")
+
+
+# A caller signs with one key at a time.
+@lru_cache(maxsize=64)
+def _header(alg: str, kid: str) -> str:
+    return jws.header_segment(alg, kid, REQUEST_TYP)
+
+
+@lru_cache(maxsize=256)
+def _opening(issuer: str, audience: str) -> bytes:
+    return b'{"iss":%b,"aud":%b,' % (strict_json.dumps(issuer), strict_json.dumps(audience))
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if _PLAIN.fullmatch(text) else strict_json.dumps(text).decode()
 
 
 # A client calls few origins, and each of them often.
@@ -148,6 +195,9 @@ def _origin(origin: str, *, allow_http: bool) -> str:
 
 def _target(target: bytes) -> tuple[str, str]:
     """Return the path in normal form, and the query as it is sent."""
+    # Most paths are in normal form, and have nothing in them that could be read in two ways.
+    if len(target) <= MAX_TARGET and _PLAIN_PATH.fullmatch(target):
+        return target.decode("ascii"), ""
     try:
         (path, query), _ = parse_target(target)
     except ValueError as error:
@@ -160,24 +210,35 @@ def _target(target: bytes) -> tuple[str, str]:
 
 
 def _fields(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the fields that are covered, each with its combined value (RFC 9421 §2.1)."""
+    """Return the fields that are covered, each with its combined value (RFC 9421 §2.1) as JSON text."""
     found: dict[str, list[str]] = {}
     for raw, value in headers:
-        name = raw.decode("latin-1").lower()
-        meant = meant_by(name)
-        if meant == "authorization":
-            raise SigningError("the request has a credential already; send it without another `auth` or Authorization")
-        if overrides_method(meant):
-            raise SigningError(f"{meant}: a field that overrides the signed method is refused")
-        if meant == "content-type" or changes_request(meant):
+        name = _signed_name(raw)
+        if name is not None:
             found.setdefault(name, []).append(value.decode("latin-1"))
-    return {name: _combined(name, values) for name, values in found.items()}
+    return {name: _written(name, values) for name, values in found.items()}
 
 
-def _combined(name: str, values: list[str]) -> str:
+# The same few names stand in request after request.
+@lru_cache(maxsize=256)
+def _signed_name(raw: bytes) -> str | None:
+    """Return the name under which a field is signed, None for one that is not signed."""
+    name = raw.decode("latin-1").lower()
+    meant = meant_by(name)
+    if meant == "authorization":
+        raise SigningError("the request has a credential already; send it without another `auth` or Authorization")
+    if overrides_method(meant):
+        raise SigningError(f"{meant}: a field that overrides the signed method is refused")
+    return name if meant == "content-type" or changes_request(meant) else None
+
+
+def _written(name: str, values: list[str]) -> str:
+    value = values[0].strip(" \t")
+    if len(values) == 1 and _PLAIN.fullmatch(value):
+        return f'"{value}"'
     if name == "content-type" and len(values) > 1:
         raise SigningError("content-type: the field stands more than once, and nobody knows which one counts")
     value = field_value(values)
     if not _FIELD_VALUE.fullmatch(value):
         raise SigningError(f"{name}: a field that is signed holds visible ASCII characters alone")
-    return value
+    return strict_json.dumps(value).decode()

@@ -28,7 +28,7 @@ def refuse_request(
         return answer_code("method_not_allowed")
     accepted = _PLAIN_MEDIA_TYPE if policy.tokens else ENVELOPE_MEDIA_TYPE
     # Of two content types nobody knows which one another layer believed.
-    if len(content_types) != 1 or content_types[0].partition(";")[0].strip().lower() != accepted:
+    if len(content_types) != 1 or not _is_of(content_types[0], accepted):
         return answer_code("unsupported_media_type")
     # A coding other than identity could unfold into far more than the cap.
     if any(coding.strip().lower() not in ("", "identity") for coding in content_encodings):
@@ -36,6 +36,10 @@ def refuse_request(
     if content_length is not None and content_length > policy.max_size:
         return answer_code("too_large")
     return None
+
+
+def _is_of(content_type: str, accepted: str) -> bool:
+    return content_type == accepted or content_type.partition(";")[0].strip().lower() == accepted
 
 
 def parse_content_length(values: Sequence[str]) -> int | None:

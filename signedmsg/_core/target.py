@@ -22,6 +22,8 @@ def _either_case(digit: int) -> str:
 MAX_TARGET: Final = 8 * 1024
 
 _PATH: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
+# Without an escape there is nothing to bring to normal form.
+_PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*")
 _QUERY: Final = re.compile(r"[\x21\x22\x24-\x7e]*")
 _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -73,6 +75,8 @@ def parse_target(target: object) -> tuple[RawTarget | DecodedTarget, str]:
         raise ValueError(f"expected a str, bytes or DecodedTarget, got {type(target).__name__}")
     if len(target) > MAX_TARGET:
         raise ValueError(f"longer than {MAX_TARGET} characters")
+    if _PLAIN_PATH.fullmatch(target):
+        return RawTarget(target, ""), ""
     path, _, query = target.partition("?")
     raw = RawTarget(normal_path(path), query)
     _check_query(query)

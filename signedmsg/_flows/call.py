@@ -85,5 +85,6 @@ async def finish_call(
         error.explained_by(Facts(policy=policy, knows=ports, now=now, proven=True, authentic=authentic, body=body))
         ports.notice(CallRefused(error=error, issuer=authentic.issuer, proven=True))
         raise
-    ports.notice(CallAccepted(issuer=call.issuer, jti=call.jti, method=call.method, path=call.path))
+    if ports.listens():
+        ports.notice(CallAccepted(issuer=call.issuer, jti=call.jti, method=call.method, path=call.path))
     return call

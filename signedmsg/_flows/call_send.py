@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from signedmsg._core.claims import MAX_NUMERIC_DATE
-from signedmsg._core.compose import Attempt
+from signedmsg._core.compose import Attempt, finish
 from signedmsg._core.compose_request import Bound, compose_request
 from signedmsg._core.delivery import Reply, judge
-from signedmsg._flows.send import SignPorts, check_key_window, seal
+from signedmsg._flows.send import SignPorts, check_key_window
 from signedmsg._jose import strict_json
 from signedmsg.errors import DeliveryError
 
@@ -60,7 +60,10 @@ async def sign_call(ports: SignPorts, policy: SendPolicy, bound: Bound, offset: 
         check_key_window(signer, policy, now + offset)
     attempt = Attempt(ports.new_jti(), now + offset)
     signing_input = compose_request(policy, bound, attempt, alg=signer.alg, kid=signer.kid)
-    return SignedCall(await seal(ports, policy, signer, signing_input), attempt.jti)
+    signature = ports.sign(signer, signing_input)
+    if not isinstance(signature, bytes):
+        signature = await signature
+    return SignedCall(finish(policy, signing_input, signature), attempt.jti)
 
 
 def judge_refusal(bound: Bound, reply: Reply, now: float, *, proven: bool) -> Refusal | None:

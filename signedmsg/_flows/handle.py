@@ -52,8 +52,8 @@ class Route(Protocol):
         """How many arguments it takes besides the message."""
         ...
 
-    def fit(self, data: JSONValue, /) -> object:
-        """Return the data as the handler takes it, or raise `PayloadError`."""
+    def fit(self, data: JSONValue, written: bytes | None = None, /) -> object:
+        """Return the data as the handler takes it, or raise `PayloadError`; `written` is what it was read from."""
         ...
 
 
@@ -91,13 +91,13 @@ async def handle(
         if how is not None:
             check_wanted(content, how.retention, policy.leeway, ports.now())
         chosen.append((route, content))
-        return route.fit(content.data)
+        return route.fit(content.data, content.written)
 
     message = await receive(ports, policy, token, fit, received_at=received_at)
     route, content = chosen[0]
     try:
         if how is None:
-            await call(ports, Task(route, message))
+            await call(ports, route, message)
             return Outcome(message)
         before = await _settle(ports, how, Task(route, message), content, policy.leeway)
     except SignedMessageError as error:

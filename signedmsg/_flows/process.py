@@ -168,7 +168,7 @@ async def run_leased(ports: CallPorts, how: Processing, task: Task, claim: Claim
         LeaseLostError, StoreError: the handler ran, and is not known to be marked.
     """
     try:
-        await call(ports, task, ports.lease(task.route, claim, how))
+        await call(ports, task.route, task.message, ports.lease(task.route, claim, how))
     except RejectedError as rejection:
         await how.inbox.reject(claim, rejection.reason)
         raise
@@ -206,7 +206,7 @@ async def run_in_transaction(
         HandlerError, DeferredError: everything is to be rolled back.
     """
     try:
-        await call(ports, task, transaction.connection)
+        await call(ports, task.route, task.message, transaction.connection)
     except RejectedError as rejection:
         await transaction.reject(rejection.reason)
         return rejection
@@ -214,7 +214,7 @@ async def run_in_transaction(
     return None
 
 
-async def call(ports: CallPorts, task: Task, *extra: object) -> None:
+async def call(ports: CallPorts, route: Handler, message: Message[object], *extra: object) -> None:
     """Run a handler, and turn whatever it raises into what becomes of the message.
 
     Raises:
@@ -222,7 +222,6 @@ async def call(ports: CallPorts, task: Task, *extra: object) -> None:
         LeaseLostError: its `renew` found that another holder has the message.
         HandlerError: it raised anything else; the cause is attached.
     """
-    route, message = task
     try:
         await ports.call(route, message, *extra)
     except Reject as rejection:

@@ -1,6 +1,7 @@
-"""What each async door adds to a request: `python -m tests.bench.doors_async [rounds]`.
+"""What async doors cost, and how many requests a second they serve: `python -m tests.bench.doors_async [rounds]`.
 
-Each application is measured beside the same one without its door, in turns within one run.
+First the endpoints for envelopes beside others' (see `door_rates`), then what each door for calls adds.
+There each application is measured beside the same one without its door, in turns within one run.
 ASGI applications are called without a server, aiohttp over loopback, so compare a door with
 its own line alone. `verify` is what `AsyncReceiver.verify_request` takes by itself. Prints
 figures and asserts nothing, since they depend on the machine and on what else it does.
@@ -23,19 +24,33 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from signedmsg import AsyncReceiver, Call, JSONValue, MemoryReplayCache
+from signedmsg._core.call_policy import MAX_HEADER_TOKEN
+from signedmsg._core.compose import Attempt, finish
+from signedmsg._core.compose_request import Outgoing, bind, compose_request
+from signedmsg._core.policy import SendPolicy
+from signedmsg._ids import new_jti
 from signedmsg.aiohttp import signed_calls
 from signedmsg.fastapi import SignedCall
 from signedmsg.litestar import SignedCalls as LitestarCalls
 from signedmsg.starlette import SignedCalls
+from tests.bench import door_apps, door_rates
 from tests.doors.call_asgi import scope_of
-from tests.doors.call_matrix import DIRECTORY, JSON, NOW, ORDER, ORIGIN, bearing, mint
+from tests.doors.call_matrix import DIRECTORY, ISSUER, JSON, KEY, NOW, ORDER, ORIGIN, bearing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     Work = Callable[[str], Awaitable[None]]
 
 BATCH = 200
+POLICY = SendPolicy(ISSUER, 60, MAX_HEADER_TOKEN)
+BOUND = bind(Outgoing("POST", ORIGIN, b"/v1/orders", [(b"content-type", JSON.encode())], ORDER))
+
+
+def mint() -> str:
+    """Return a token as `SignedAuth` writes it."""
+    signing_input = compose_request(POLICY, BOUND, Attempt(new_jti(), NOW), alg=KEY.alg, kid=KEY.kid)
+    return finish(POLICY, signing_input, KEY.sign(signing_input))
 
 
 def receiver() -> AsyncReceiver:
@@ -160,9 +175,36 @@ async def measure(rounds: int) -> None:
         )
 
 
+def figures(rounds: int = 15) -> dict[str, float]:
+    """How many times the requests a second of the one an application serves of those of the other, on one core."""
+    return ratios(door_rates.called(rounds)) | ratios(door_rates.served(4 * rounds), " in uvicorn")
+
+
+def ratios(taken: Mapping[str, float], where: str = "") -> dict[str, float]:
+    """Return what the goals compare."""
+    return {
+        f"asgi to raw{where}": taken[door_apps.RAW] / taken[door_apps.ASGI],
+        f"asgi to pyjwt{where}": taken[door_apps.PYJWT] / taken[door_apps.ASGI],
+        f"asgi to fastapi with pyjwt{where}": taken[door_apps.FASTAPI_PYJWT] / taken[door_apps.ASGI],
+        f"fastapi to fastapi with pyjwt{where}": taken[door_apps.FASTAPI_PYJWT] / taken[door_apps.FASTAPI],
+    }
+
+
+def rates(rounds: int) -> None:
+    for where, taken in (("", door_rates.called(rounds)), (" in uvicorn", door_rates.served(4 * rounds))):
+        for name, each in taken.items():
+            print(f"{name:<32}{where} {each:6.1f} µs  {1e6 / each:7,.0f} requests/s")
+        for name, ratio in ratios(taken, where).items():
+            print(f"{name:<48} {ratio:.2f}")
+
+
 def main(rounds: int = 10) -> None:
+    rates(rounds)
     asyncio.run(measure(rounds))
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    if sys.argv[1:] == [door_rates.SERVE]:
+        door_rates.serve()
+    else:
+        main(*map(int, sys.argv[1:2]))

@@ -56,6 +56,9 @@ class Ports:
         await step()
         return first
 
+    def listens(self) -> bool:
+        return True
+
     def notice(self, event: Event) -> None:
         self.events[type(event)] += 1
 

@@ -82,7 +82,7 @@ class Routes:
     def handler(self, *_: object) -> None:
         raise AssertionError("the ports call it")
 
-    def fit(self, data: JSONValue, /) -> object:
+    def fit(self, data: JSONValue, written: bytes | None = None, /) -> object:
         return data
 
 
