@@ -143,6 +143,15 @@ def headers_of(face: Receiver) -> dict[str, Any]:
     return straight_of(face)._headers
 
 
+def test_genuine_token_above_the_size_cap_is_refused_as_by_the_steps() -> None:
+    face = warmed(max_size=1024)
+    token = sign("x" * 1024)
+    assert not proves(face, token)
+    assert seen(face, token) == seen(receiver(max_size=1024), token)
+    assert proves(warmed(max_size=len(token)), token)
+    assert not proves(warmed(max_size=len(token) - 1), token)
+
+
 def test_another_issuer_that_reuses_a_kid_neither_breaks_nor_borrows_its_header() -> None:
     theirs = SigningKey.from_jwk({**SigningKey.generate().dangerously_to_jwk(), "kid": KEY.kid})
     directory = KeyDirectory(
