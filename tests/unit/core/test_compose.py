@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from signedmsg import SigningError
@@ -144,6 +144,9 @@ def test_claim_that_cannot_be_sent_is_named_with_its_path() -> None:
     assert caught.value.path == "/b/0"
 
 
+@example(1_799_999_999.9999998)
+@example(0.9999999)
+@example(0.0)
 @given(st.floats(0, 95_617_583_999, allow_nan=False))
 def test_time_in_seconds_is_written_as_the_standard_library_would(moment: float) -> None:
     written = message_of(frozen(time=moment))["time"]

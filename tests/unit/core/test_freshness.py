@@ -118,7 +118,16 @@ def test_backoff_of_a_source_that_failed_for_long_stays_finite() -> None:
     backoff = Backoff()
     for _ in range(5000):
         backoff.failed("down", 0.0, 0.0, 0.0)
-    assert backoff.left(0.0) == 60
+    assert backoff.left(0.0) == 40
+
+
+def test_sources_that_fail_in_step_come_out_of_step_however_long_they_fail() -> None:
+    one, other = Backoff(), Backoff()
+    for _ in range(20):
+        one.failed("down", 0.0, 0.0, 0.0)
+        other.failed("down", 0.0, 0.9, 0.0)
+    assert other.left(0.0) - one.left(0.0) == pytest.approx(18)
+    assert other.left(0.0) <= 60
 
 
 def test_absent_kids_are_bounded_and_the_oldest_goes_first() -> None:
@@ -129,3 +138,23 @@ def test_absent_kids_are_bounded_and_the_oldest_goes_first() -> None:
     assert absent.has("k1", 1.0)
     assert absent.has(f"k{NEGATIVE_KIDS}", 1.0)
     assert not absent.has("k1", 30.0)
+
+
+def test_flood_of_absent_kids_is_kept_for_half_a_minute_only() -> None:
+    absent = Absent()
+    for number in range(1000):
+        absent.add(f"k{number}", 10.0 * number)
+    last = 10.0 * 999
+    kept = [number for number in range(1000) if absent.since(f"k{number}", last - 9000) is not None]
+    assert kept == [997, 998, 999]
+    assert [absent.has(f"k{number}", last) for number in (996, 997, 999)] == [False, True, True]
+
+
+def test_kid_that_counts_as_absent_no_more_looks_the_same_kept_or_forgotten() -> None:
+    absent = Absent()
+    absent.add("old", 0.0)
+    before = absent.since("old", 30.0)
+    absent.add("new", 31.0)
+    assert (before, absent.since("old", 30.0)) == (None, None)
+    absent.add("old", 32.0)
+    assert absent.since("old", 30.0) == 32.0

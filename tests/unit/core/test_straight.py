@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signedmsg import Issuer, JWKSet, KeyDirectory, Receiver, Sender, SignedMessageError, SigningKey
+from signedmsg import Issuer, JWKSet, KeyDirectory, PublicKey, Receiver, Sender, SignedMessageError, SigningKey
 from signedmsg._core.answer_token import reference_of
 from signedmsg._core.arrival import content_digest
 from signedmsg._core.verify import authenticate, parse
+from signedmsg.observe import Event, MessageRefused
 from tests.unit.peers import AUDIENCE, ISSUER, KEY, NOW, Clock, memory, receiver, sign
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ def resigned(payload: bytes, *, header: dict[str, Any] | None = None, key: Signi
 
 def payload_of(token: str) -> bytes:
     return unb64(token.split(".")[1])
+
+
+PAYLOAD = payload_of(sign({"n": [1, "x"]}, id="m-1", subject="s", account="acme"))
 
 
 def seen(face: Receiver, token: str | bytes) -> object:
@@ -121,22 +125,56 @@ def test_content_of_the_straight_path_has_the_same_digest_for_an_inbox() -> None
     assert content_digest(proven[0].content.source, {}) == content_digest(stepped.content.source, {})
 
 
-def test_token_whose_signature_does_not_hold_is_tried_once() -> None:
-    tries = []
-    face = warmed()
-    header = next(iter(straight_of(face)._headers.values()))[0]
-    check = header.check
+def test_signature_that_does_not_hold_is_tried_once() -> None:
+    public = PublicKey.from_jwk(KEY.public.to_jwk())
+    check, tries = public.check, []
 
     def counted(signature: bytes, signing_input: bytes) -> object:
         tries.append(signature)
         return check(signature, signing_input)
 
-    straight_of(face)._headers = {text: (one[0]._replace(check=counted),) for text, one in headers_of(face).items()}
-    token = sign()
-    forged = f"{token.rpartition('.')[0]}.{b64(bytes(range(1, 65)))}"
+    object.__setattr__(public, "_check", counted)
+    face = warmed(KeyDirectory(Issuer(ISSUER, allow=["*"], keys=JWKSet(public))))
+    tries.clear()
     with pytest.raises(SignedMessageError) as caught:
-        face.verify(forged)
+        face.verify(f"{sign().rpartition('.')[0]}.{b64(bytes(range(1, 65)))}")
     assert (caught.value.code, len(tries)) == ("invalid_signature", 1)
+
+
+@pytest.mark.parametrize("at", range(len(b'{"iss":"'), len(f'{{"iss":"{ISSUER}","aud":')))
+def test_claims_set_that_opens_otherwise_is_left_to_the_steps(at: int) -> None:
+    payload = bytearray(PAYLOAD)
+    payload[at] ^= 1
+    token, face = resigned(bytes(payload)), warmed()
+    assert not proves(face, token)
+    assert seen(face, token) == seen(receiver(), token)
+
+
+@pytest.mark.parametrize("tail", [b"", b"}", b"} ", b"  ", b"]}", b"}]", b"}}}", b",}}", b'}}"', b"}},", b"}}\n"])
+def test_claims_set_that_ends_otherwise_is_left_to_the_steps(tail: bytes) -> None:
+    token, face = resigned(PAYLOAD[:-2] + tail), warmed()
+    assert not proves(face, token)
+    assert seen(face, token) == seen(receiver(), token)
+
+
+def told(face: Receiver, events: list[Event], token: str) -> tuple[object, ...]:
+    with pytest.raises(SignedMessageError) as caught:
+        face.verify(token)
+    refused = events[-1]
+    assert isinstance(refused, MessageRefused)
+    return caught.value.code, caught.value.explanation, refused.issuer, refused.proven
+
+
+def test_refusal_behind_the_straight_path_says_as_much_as_one_of_the_steps() -> None:
+    first: list[Event] = []
+    later: list[Event] = []
+    narrow = {"account": "acme"}
+    cold, warm = receiver(observe=first.append, **narrow), receiver(observe=later.append, **narrow)
+    warm.verify(sign(account="acme"))
+    token = sign(account="other")
+    assert proves(warm, token)
+    assert told(warm, later, token) == told(cold, first, token)
+    assert told(warm, later, token)[2:] == (ISSUER, True)
 
 
 def headers_of(face: Receiver) -> dict[str, Any]:
@@ -227,7 +265,6 @@ def test_directory_of_another_kind_is_always_asked() -> None:
     assert face._ports.straight is None
 
 
-PAYLOAD = payload_of(sign({"n": [1, "x"]}, id="m-1", subject="s", account="acme"))
 PIECES = [
     b'"',
     b"}",
