@@ -301,10 +301,13 @@ def payloads(draw: st.DrawFn) -> bytes:
 def test_any_signed_payload_gets_the_verdict_of_the_steps(payload: bytes) -> None:
     token = resigned(payload)
     face = warmed()
-    straight = proves(face, token)
+    proven = straight_of(face).prove(token)
     assert seen(face, token) == seen(receiver(), token)
-    if straight:
-        assert receiver().verify(token).issuer == ISSUER
+    if isinstance(proven, tuple):
+        stepped = authenticate(parse(token, face.policy), KEY.public, face.policy, proven[1], NOW)
+        assert content_digest(proven[0].content.source, {}) == content_digest(stepped.content.source, {})
+        same = stepped.content._replace(source=proven[0].content.source, written=proven[0].content.written)
+        assert proven[0] == stepped._replace(content=same)
 
 
 @given(st.integers(0, 3), st.data())
