@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from signedmsg._core.fetched import Fetched
 from signedmsg._deadline import Deadline, bounded_transport
-from signedmsg._http import check_client, failures
+from signedmsg._exchange import check_client, failures
 from signedmsg._jose.jwks import MAX_DOCUMENT_SIZE
 from signedmsg.errors import KeyDirectoryError
 

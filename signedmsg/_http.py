@@ -7,27 +7,32 @@ and a deadline.
 
 from __future__ import annotations
 
-import inspect
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from signedmsg._core.answers import ENVELOPE_MEDIA_TYPE, PROBLEM_TYPE
-from signedmsg._core.delivery import NoAnswerError, Reply
+from signedmsg._core.answers import PROBLEM_TYPE
+from signedmsg._core.delivery import NoAnswerError, NotSentError, Reply
 from signedmsg._deadline import Deadline, bounded_transport
-from signedmsg.errors import SigningError
+from signedmsg._exchange import (
+    HEADERS,
+    MAX_ANSWER,
+    NO_CONNECTION,
+    check_client,
+    check_url,
+    failures,
+    met_with,
+    reply_of,
+    request_of,
+    timeouts,
+)
 
 if TYPE_CHECKING:
+    import anyio
     import httpx
     from anyio.lowlevel import RunVar
 
-MAX_ANSWER: Final = 64 * 1024
-_HEADERS: Final = {
-    "content-type": ENVELOPE_MEDIA_TYPE,
-    # A compressed answer could unfold into far more than the cap.
-    "accept-encoding": "identity",
-    "user-agent": "signedmsg",
-}
+MAX_POSTS: Final = 100
 
 
 class Poster:
@@ -39,7 +44,7 @@ class Poster:
 
     def __init__(self, client: httpx.Client | None, timeout: float, accept: str = PROBLEM_TYPE) -> None:
         check_client(client, suspends=False)
-        self._headers = {**_HEADERS, "accept": accept}
+        self._headers = {**HEADERS, "accept": accept}
         self._given = client
         self._own: httpx.HTTPTransport | None = None
         self._parents: list[httpx.HTTPTransport] = []
@@ -53,25 +58,31 @@ class Poster:
 
         Raises:
             NoAnswerError: something else ended the post.
+            NotSentError: no connection was free in time.
             SigningError: the URL is none that can be contacted.
         """
-        _check_url(url)
+        check_url(url)
         self._deadline.start(self._timeout)
         try:
             response = self._send(url, token)
             try:
-                return _reply(response, self._read(response))
+                return reply_of(response, self._read(response))
             finally:
                 response.close()
         except failures() as error:
-            raise NoAnswerError(_met(error)) from None
+            raise NoAnswerError(met_with(error)) from None
 
     def _send(self, url: str, token: str) -> httpx.Response:
-        if self._given is None:
-            return self._transport().handle_request(_request(url, token, self._headers, self._timeout))
-        timeout = _timeouts(self._timeout)
-        request = self._given.build_request("POST", url, content=token, headers=self._headers, timeout=timeout)
-        return self._given.send(request, stream=True, follow_redirects=False, auth=None)
+        import httpx
+
+        try:
+            if self._given is None:
+                return self._transport().handle_request(request_of(url, token, self._headers, self._timeout))
+            timeout = timeouts(self._timeout)
+            request = self._given.build_request("POST", url, content=token, headers=self._headers, timeout=timeout)
+            return self._given.send(request, stream=True, follow_redirects=False, auth=None)
+        except httpx.PoolTimeout:
+            raise NotSentError(NO_CONNECTION) from None
 
     def _transport(self) -> httpx.HTTPTransport:
         if os.getpid() != self._pid:
@@ -111,63 +122,104 @@ class Poster:
             self._own.close()
 
 
+class _Own(NamedTuple):
+    """What one event loop in one process sends with: its connections, and a turn for each."""
+
+    process: int
+    transport: httpx.AsyncHTTPTransport
+    turns: anyio.CapacityLimiter
+
+
 class AsyncPoster:
-    """The async twin of `Poster`: the time-out bounds the whole post, whosever the client is."""
+    """The async twin of `Poster`: the time-out bounds the whole post, whosever the client is.
+
+    With its own transport, at most 100 posts are under way; the others wait for their turn, the
+    first come first, for half of the time-out. In the transport they would wait by looking
+    through all others each time one is done, which for a thousand takes seconds of CPU.
+    """
 
     def __init__(self, client: httpx.AsyncClient | None, timeout: float, accept: str = PROBLEM_TYPE) -> None:
         check_client(client, suspends=True)
-        self._headers = {**_HEADERS, "accept": accept}
+        self._headers = {**HEADERS, "accept": accept}
         self._given = client
-        self._own: RunVar[tuple[int, httpx.AsyncHTTPTransport]] | None = None
+        self._own: RunVar[_Own | None] | None = None
         self._timeout = timeout
 
     async def post(self, url: str, token: str) -> Reply | None:
         """See `Poster.post`."""
         import anyio
+
+        check_url(url)
+        ends = anyio.current_time() + self._timeout
+        if self._given is not None:
+            return await self._post(None, url, token, ends)
+        own = self._here()
+        # Who came first is over first, so without a bound of its own a turn would come when no time is left.
+        with anyio.CancelScope(deadline=ends - self._timeout / 2) as waiting:
+            await own.turns.acquire()
+        if waiting.cancelled_caught:
+            raise NotSentError(NO_CONNECTION)
+        try:
+            return await self._post(own, url, token, ends)
+        finally:
+            own.turns.release()
+
+    async def _post(self, own: _Own | None, url: str, token: str, ends: float) -> Reply | None:
+        import anyio
         import httpx
 
-        _check_url(url)
         response: httpx.Response | None = None
         body = bytearray()
         try:
-            with anyio.move_on_after(self._timeout) as scope:
-                response = await self._send(url, token)
+            with anyio.CancelScope(deadline=ends) as scope:
+                response = await self._send(own, url, token, max(ends - anyio.current_time(), 0.001))
                 await _read_into(body, response, scope)
         except httpx.TimeoutException:
             pass
         except failures() as error:
-            raise NoAnswerError(_met(error)) from None
+            raise NoAnswerError(met_with(error)) from None
         finally:
             if response is not None:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
-        return None if response is None else _reply(response, bytes(body))
+        return None if response is None else reply_of(response, bytes(body))
 
-    async def _send(self, url: str, token: str) -> httpx.Response:
-        if self._given is None:
-            return await self._transport().handle_async_request(_request(url, token, self._headers, self._timeout))
-        timeout = _timeouts(self._timeout)
-        request = self._given.build_request("POST", url, content=token, headers=self._headers, timeout=timeout)
-        return await self._given.send(request, stream=True, follow_redirects=False, auth=None)
+    async def _send(self, own: _Own | None, url: str, token: str, left: float) -> httpx.Response:
+        import httpx
 
-    def _transport(self) -> httpx.AsyncHTTPTransport:
-        """Return the transport of this process and event loop: connections belong to the one that opened them."""
+        try:
+            if own is not None:
+                return await own.transport.handle_async_request(request_of(url, token, self._headers, left))
+            assert self._given is not None  # noqa: S101 - see post
+            timeout = timeouts(left)
+            request = self._given.build_request("POST", url, content=token, headers=self._headers, timeout=timeout)
+            return await self._given.send(request, stream=True, follow_redirects=False, auth=None)
+        except httpx.PoolTimeout:
+            raise NotSentError(NO_CONNECTION) from None
+
+    def _here(self) -> _Own:
+        """Return what this process and event loop sends with: connections belong to the one that opened them."""
+        import anyio
         import httpx
         from anyio.lowlevel import RunVar
 
         if self._own is None:
             self._own = RunVar(f"signedmsg-transport-{id(self)}")
-        pid, own = self._own.get((0, None))
-        if own is None or pid != os.getpid():
-            own = httpx.AsyncHTTPTransport(trust_env=False)
-            self._own.set((os.getpid(), own))
+        own = self._own.get(None)
+        if own is None or own.process != os.getpid():
+            limits = httpx.Limits(max_connections=MAX_POSTS, max_keepalive_connections=20)
+            transport = httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
+            own = _Own(os.getpid(), transport, anyio.CapacityLimiter(MAX_POSTS))
+            self._own.set(own)
         return own
 
     async def aclose(self) -> None:
         """Close the transport of this event loop, if it is our own."""
-        pid, own = self._own.get((0, None)) if self._own is not None else (0, None)
-        if own is not None and pid == os.getpid():
-            await own.aclose()
+        if self._own is None:
+            return
+        own = self._own.get(None)
+        if own is not None and own.process == os.getpid():
+            await own.transport.aclose()
 
 
 async def _read_into(body: bytearray, response: httpx.Response, scope: Any) -> None:
@@ -179,60 +231,3 @@ async def _read_into(body: bytearray, response: httpx.Response, scope: Any) -> N
         if len(body) > MAX_ANSWER:
             # Not `break`, which would leave the async generators below to the garbage collector.
             scope.cancel()
-
-
-def check_client(client: object, *, suspends: bool) -> None:
-    """Refuse a client of the other colour, or something that is none."""
-    send = getattr(client, "send", None)
-    if client is not None and (not callable(send) or inspect.iscoroutinefunction(send) is not suspends):
-        expected = "httpx.AsyncClient" if suspends else "httpx.Client"
-        raise TypeError(f"client: expected an {expected}, got {type(client).__name__}")
-
-
-def _check_url(url: str) -> None:
-    """Refuse, before anything is sent, what httpx or the resolver would trip over."""
-    import httpx
-
-    try:
-        # Of an ASCII name this only checks that its labels have 1 to 63 octets (RFC 1035 §2.3.4).
-        httpx.URL(url).raw_host.decode("ascii").encode("idna")
-    except (httpx.InvalidURL, UnicodeError) as error:
-        raise SigningError(f"url: it cannot be contacted: {error}") from None
-
-
-def _request(url: str, token: str, headers: dict[str, str], timeout: float) -> httpx.Request:
-    import httpx
-
-    extensions = {"timeout": _timeouts(timeout).as_dict()}
-    return httpx.Request("POST", url, content=token, headers=headers, extensions=extensions)
-
-
-def _timeouts(timeout: float) -> httpx.Timeout:
-    """Share the time out so that httpx itself gives up a connection (for the pool, TCP, TLS) before anyone cancels it.
-
-    Cancelled during the TLS handshake, it would leave the socket open, for as long as a hostile receiver likes.
-    """
-    import httpx
-
-    return httpx.Timeout(timeout, connect=timeout / 3, pool=timeout / 3)
-
-
-def failures() -> tuple[type[Exception], ...]:
-    """Return what ends an exchange without an answer; a client that looks at a bad `Location` raises the last two."""
-    import httpx
-
-    return httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, UnicodeError
-
-
-def _met(error: Exception) -> str:
-    """Name a failure; the text only of one to connect (a name, a port, a certificate), which the peer did not write."""
-    import httpx
-
-    name = type(error).__name__
-    return f"{name}: {str(error)[:200]}" if isinstance(error, httpx.ConnectError) and str(error) else name
-
-
-def _reply(response: httpx.Response, body: bytes) -> Reply:
-    """Keep the status even of an answer that is too long or too slow: its verdict needs no body."""
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Reply(response.status_code, headers, body[:MAX_ANSWER])

@@ -406,21 +406,22 @@ class SigningError(SignedMessageError):
 
 
 class DeliveryError(SignedMessageError):
-    """The message was signed and sent, and is not known to be accepted.
+    """The message was signed and, unless `attempts` is 0, sent; it is not known to be accepted.
 
     `code` is `delivery`; or, where signed answers are asked for, `unsigned_answer`, `wrong_answer`
     or `unverified_answer`: see `AnswerError`.
 
     Attributes:
         outcome: what the answer means for this message: `sign_anew` (this token is of no
-            more use, the message is); `retry` (later); `refused` (not accepted now: keys
+            more use, the message is); `retry` (later; also where no connection was free in
+            time, so that nothing was sent: then `attempts` is 0); `refused` (not accepted now: keys
             or permissions may still be on their way, so retry a bounded number of
             times); `dead` (the receiver will never take it); `unknown` (no answer, or none that
             counts: it may or may not have arrived).
         status: the HTTP status of the answer, or None when there was none.
         reply_code: the receiver's own error code, or None.
         retry_after: seconds the receiver asks to wait (1 to 3600), or None.
-        attempts: how many times the message was sent.
+        attempts: how many times the message was sent: 0 or 1.
     """
 
     code = "delivery"

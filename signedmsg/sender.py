@@ -185,7 +185,7 @@ class Sender(_Sender["Signer", "httpx.Client"]):
         client: an `httpx.Client` to send with; by default one is made at the first `send`,
             which uses no proxy of the environment.
         timeout: for one post as a whole, in seconds; with a client of the caller's, for each
-            step of it.
+            step of it. At most a third of it is spent waiting for a free connection.
         dangerously_allow_http: send to `http://` URLs too, in the clear.
         clock: the time in Unix seconds.
 
@@ -225,7 +225,8 @@ class Sender(_Sender["Signer", "httpx.Client"]):
 
         Raises:
             SigningError: nothing was sent.
-            DeliveryError: it was not accepted, or no answer came, or none that counts.
+            DeliveryError: it was not accepted, or no answer came, or none that counts; or no connection
+                was free in time, so that nothing was sent: then its `attempts` is 0.
         """
         target = self._target(url)
         receipts = self._receipts(target.endpoint)
@@ -253,6 +254,10 @@ class _AsyncPorts(AsyncSignerPorts):
 
 class AsyncSender(_Sender["Signer | AsyncSigner", "httpx.AsyncClient"]):
     """The async twin of `Sender`, for asyncio and trio; see there for the arguments.
+
+    Any number of sends may be under way. Without a client of the caller's, a hundred at a time are
+    posted by one event loop; the others wait for their turn, for half of `timeout` at most. So
+    a larger crowd than is posted in that time is to be sent in portions, or with a longer `timeout`.
 
     Its signer is a `SigningKey` or a `KeyRing`, whose `waits` is `never`, or one whose `sign` is a
     coroutine function; one that blocks is refused.

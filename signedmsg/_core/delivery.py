@@ -65,7 +65,8 @@ class Verdict(NamedTuple):
     """What one attempt came to; `outcome` is None when the message was delivered.
 
     The other members are those of `DeliveryError`; `duplicate` says that the receiver
-    had handled this message before, `unsigned` that it would mean more if it were signed.
+    had handled this message before, `unsigned` that it would mean more if it were signed,
+    `sent` that the attempt was made.
     """
 
     outcome: DeliveryOutcome | None
@@ -74,13 +75,19 @@ class Verdict(NamedTuple):
     retry_after: float | None = None
     duplicate: bool = False
     unsigned: bool = False
+    sent: bool = True
 
 
 NO_ANSWER: Final = Verdict("unknown")
+NOT_SENT: Final = Verdict("retry", sent=False)
 
 
 class NoAnswerError(Exception):
     """No complete answer came; the text says what the transport met with. It holds no request, hence no token."""
+
+
+class NotSentError(Exception):
+    """The transport gave up before it sent anything; the text says why. Like `NoAnswerError` it holds no request."""
 
 
 def judge(reply: Reply) -> Verdict:

@@ -141,8 +141,8 @@ class IssuerKeys:
         reason = f"the issuer's keys could not be read: {self._backoff.error or 'no read came to its end'}"
         return KeyDirectoryError(reason, retry_after=max(self._backoff.left(now), 1.0))
 
-    def mark(self, _kid: str) -> object:
-        """Return something that changes with each read that came to its end."""
+    def mark(self, _kid: str, _now: float) -> object:
+        """Return something that, seen from one moment, changes with each read that came to its end after it."""
         return self._reads
 
     def validator(self, _kid: str | None) -> Validator | None:

@@ -22,6 +22,7 @@ MAX_BACKOFF: Final = 60.0
 MAX_RETRY_AFTER: Final = 300.0
 # So many hosts that start together must not ask together for ever after.
 _SPREAD: Final = 0.1
+_BACKOFF_SPREAD: Final = 0.5
 
 _DIRECTIVE = re.compile(r'([a-z-]+)(?:\s*=\s*"?(\d{1,18})"?)?')
 
@@ -111,7 +112,7 @@ def retry_after(headers: Mapping[str, str]) -> float:
 
 
 class Backoff:
-    """When a source that fails may be asked again: after 1 s, then twice as long each time, up to 60 s."""
+    """When a source that fails may be asked again: after 1 s, then twice as long each time, up to 40 to 60 s."""
 
     __slots__ = ("_delay", "_ended", "error", "failures")
 
@@ -131,7 +132,9 @@ class Backoff:
         """Note a failure; `asked` is how long the source itself asked to wait."""
         self.failures += 1
         self.error = error
-        delay = min(2.0 ** min(self.failures - 1, 10) * (1 + jitter / 2), MAX_BACKOFF)
+        # Spread after the bound: one inside it would keep in step for good those that fail together.
+        spread = 1 + _BACKOFF_SPREAD * jitter
+        delay = min(2.0 ** min(self.failures - 1, 10), MAX_BACKOFF / (1 + _BACKOFF_SPREAD)) * spread
         self.wait(max(delay, min(asked, MAX_RETRY_AFTER)), now)
 
     def worked(self) -> None:
@@ -175,7 +178,7 @@ class Budget:
 
 
 class Absent:
-    """Kids that a read did not bring: the last 1024, each for 30 seconds."""
+    """Kids that a read did not bring: at most 1024, each for 30 seconds and until the next is added."""
 
     __slots__ = ("_since",)
 
@@ -183,16 +186,24 @@ class Absent:
         self._since: dict[str, float] = {}
 
     def add(self, kid: str, now: float) -> None:
-        """Note that the source has no such key."""
+        """Note that the source has no such key, and forget those that count no more.
+
+        A stranger chooses the kids, up to 128 characters each: kept for good, a flood of a few
+        hours would hold hundreds of kilobytes an issuer.
+        """
         self._since.pop(kid, None)
-        while len(self._since) >= NEGATIVE_KIDS:
+        while self._since:
             # In order of their insertion: the oldest goes.
-            del self._since[next(iter(self._since))]
+            oldest = next(iter(self._since))
+            if len(self._since) < NEGATIVE_KIDS and now - self._since[oldest] < NEGATIVE:
+                break
+            del self._since[oldest]
         self._since[kid] = now
 
-    def since(self, kid: str) -> float | None:
-        """Return when it was last found missing."""
-        return self._since.get(kid)
+    def since(self, kid: str, now: float) -> float | None:
+        """Return when it was last found missing, also after `now`; None where that counts no more then, kept or not."""
+        since = self._since.get(kid)
+        return since if since is not None and now - since < NEGATIVE else None
 
     def has(self, kid: str, now: float) -> bool:
         """Say whether it was found missing a short while ago."""

@@ -104,10 +104,10 @@ class RepositoryKeys:
         left = max(self._backoff.left(now), 1.0)
         return KeyDirectoryError(f"the issuer's key could not be read: {reason}", retry_after=left)
 
-    def mark(self, kid: str) -> object:
+    def mark(self, kid: str, now: float) -> object:
         """See `IssuerKeys.mark`: of this kid, or of a repository that fails."""
         keys = self._held.get(kid)
-        return self._backoff.failures, self._absent.since(kid), None if keys is None else keys.mark(kid)
+        return self._backoff.failures, self._absent.since(kid, now), None if keys is None else keys.mark(kid, now)
 
     def validator(self, kid: str | None) -> Validator | None:
         """See `IssuerKeys.validator`."""

@@ -44,7 +44,7 @@ class KeyPorts(Protocol):
         ...
 
     def start(self, work: Callable[[], Coroutine[object, object, None]]) -> None:
-        """Do this work beside the caller, unless such work is under way already. Never waits, never raises."""
+        """Do this work beside the caller, unless it, or too much else, is under way. Never waits, never raises."""
         ...
 
     def notice(self, event: Event, /) -> None:
@@ -110,17 +110,21 @@ async def _recall(ports: KeyPorts, keys: Keys, kid: str) -> PublicKey | None:
 async def _search(ports: KeyPorts, keys: Keys, kid: str) -> PublicKey:
     """Return a key that is not known, after at most one read: this caller's own, or one it waited for."""
     now = ports.now()
-    before = keys.mark(kid)
+    before = keys.mark(kid, now)
+
+    def wanted() -> bool:
+        return keys.mark(kid, now) == before and keys.worth_reading(kid, ports.now())
+
     if keys.worth_reading(kid, now) or (ports.busy() and keys.worth_waiting(kid, now)):
         # Whoever held the lock before has read what this caller is looking for, unless it was cancelled.
-        await _read_in_turn(ports, keys, kid, lambda: keys.mark(kid) == before and keys.worth_reading(kid, ports.now()))
-    now = ports.now()
-    found = keys.known(kid, now)
+        await _read_in_turn(ports, keys, kid, wanted)
+    after = ports.now()
+    found = keys.known(kid, after)
     if found is not None:
         return found
-    if keys.suppresses(kid, now):
+    if keys.suppresses(kid, after):
         ports.notice(FloodSuppressed(issuer=keys.issuer))
-    raise keys.why_not(kid, now)
+    raise keys.why_not(kid, after)
 
 
 async def read_ahead(ports: KeyPorts, keys: Keys, kid: str) -> None:

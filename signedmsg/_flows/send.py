@@ -9,7 +9,9 @@ from signedmsg._core.answer_token import Receipt, RequestRef
 from signedmsg._core.compose import Attempt, Frozen, compose, finish
 from signedmsg._core.delivery import (
     NO_ANSWER,
+    NOT_SENT,
     NoAnswerError,
+    NotSentError,
     Reply,
     Verdict,
     judge,
@@ -91,7 +93,10 @@ class SendPorts(SignPorts, Protocol):
     """What sending needs from the world besides signing."""
 
     async def post(self, url: str, token: str) -> Reply | None:
-        """Post the token once, following nothing; None, or `NoAnswerError` with a reason, when no answer came."""
+        """Post the token once, following nothing; None, or `NoAnswerError` with a reason, when no answer came.
+
+        `NotSentError` when nothing was sent.
+        """
         ...
 
 
@@ -101,17 +106,18 @@ async def sign(ports: SignPorts, policy: SendPolicy, frozen: Frozen) -> str:
     Raises:
         SigningError: the key may not be used now, or its signer failed.
     """
-    return (await _sign(ports, policy, frozen)).token
+    signer, signing_input, _ = _composed(ports, policy, frozen)
+    return await seal(ports, policy, signer, signing_input)
 
 
-async def _sign(ports: SignPorts, policy: SendPolicy, frozen: Frozen) -> Signed:
+def _composed(ports: SignPorts, policy: SendPolicy, frozen: Frozen) -> tuple[Signer | AsyncSigner, bytes, str]:
+    """Return who signs this attempt, what, and the token's id."""
     # Once an attempt: a key ring may rotate between the header and the signature.
     signer = ports.signer()
     now = ports.now()
     check_key_window(signer, policy, now)
-    attempt = Attempt(ports.new_jti(), now)
-    signing_input = compose(policy, frozen, attempt, alg=signer.alg, kid=signer.kid)
-    return Signed(await seal(ports, policy, signer, signing_input), attempt.jti)
+    jti = ports.new_jti()
+    return signer, compose(policy, frozen, Attempt(jti, now), alg=signer.alg, kid=signer.kid), jti
 
 
 async def seal(ports: SignPorts, policy: SendPolicy, signer: Signer | AsyncSigner, signing_input: bytes) -> str:
@@ -139,18 +145,20 @@ async def send(
 
     Raises:
         SigningError: nothing was sent.
-        DeliveryError: it was not accepted, or no answer came, or none that counts.
+        DeliveryError: it was not accepted, or no answer came, or none that counts, or it was not sent.
     """
-    signed = await _sign(ports, policy, frozen)
-    met = ""
+    signer, signing_input, jti = _composed(ports, policy, frozen)
+    signed = Signed(await seal(ports, policy, signer, signing_input), jti)
+    reply: Reply | None = None
     receipt: Receipt | None = None
+    verdict, met = NO_ANSWER, ""
     try:
         reply = await ports.post(url, signed.token)
     except NoAnswerError as failure:
-        reply, met = None, f": {failure}"
-    if reply is None:
-        verdict = NO_ANSWER
-    else:
+        met = f": {failure}"
+    except NotSentError as failure:
+        verdict, met = NOT_SENT, f": {failure}"
+    if reply is not None:
         verdict, receipt = await _judge(reply, policy, frozen, signed, receipts)
     if verdict.outcome is not None or verdict.status is None:
         raise DeliveryError(
@@ -159,6 +167,7 @@ async def send(
             status=verdict.status,
             reply_code=verdict.code,
             retry_after=verdict.retry_after,
+            attempts=int(verdict.sent),
             code="unsigned_answer" if verdict.unsigned else None,
         )
     return Sent(frozen.id, verdict.status, verdict.duplicate, receipt)
@@ -190,6 +199,8 @@ async def _judge(
 
 
 def _said(verdict: Verdict) -> str:
+    if not verdict.sent:
+        return "it was not sent"
     if verdict.status is None:
         return "no answer came; it may or may not have arrived"
     code = f" {verdict.code}" if verdict.code else ""

@@ -10,6 +10,7 @@ from signedmsg._flows.keys import find_key, refresh
 from signedmsg._flows.run import run
 from signedmsg.keys.issuers import DEFAULT, Issuers
 from signedmsg.keys.ports import AsyncPorts, BlockingPorts
+from signedmsg.keys.turns import TASKS, THREADS, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +30,8 @@ class KeyDirectory(Issuers[BlockingPorts]):
 
     A key that is known is returned without waiting, unless nobody asked for longer than its
     set was fresh: then one read comes first. What grows old is read again in the
-    background, in a daemon thread that ends with the read; an unknown kid may cause a read
-    that its caller waits for, as often as `freshness` allows.
+    background, in a daemon thread that ends with the read, 32 at once; an unknown kid may cause
+    a read that its caller waits for, as often as `freshness` allows.
 
     Args:
         issuers: who is trusted; nobody else is.
@@ -57,6 +58,7 @@ class KeyDirectory(Issuers[BlockingPorts]):
         jitter: Callable[[], float] = random.random,
         observe: Callable[[Event], None] | None = None,
     ) -> None:
+        self._turns = Turns(THREADS)
         super().__init__(
             *issuers,
             client=client,
@@ -75,7 +77,7 @@ class KeyDirectory(Issuers[BlockingPorts]):
 
     def make_ports(self, place: Place) -> BlockingPorts:
         """See `Issuers.make_ports`."""
-        return BlockingPorts(place, self.fetcher)
+        return BlockingPorts(place, self.fetcher, self._turns)
 
     @property
     def waits(self) -> Literal["never", "blocks"]:
@@ -118,7 +120,7 @@ class AsyncKeyDirectory(Issuers[AsyncPorts]):
     """The async twin of `KeyDirectory`, for asyncio and trio: see there for the arguments.
 
     Files are read in a worker thread; what grows old is read again in a task of the
-    directory's own, which `aclose` ends. One event loop at a time.
+    directory's own, which `aclose` ends, 4000 at once. One event loop at a time.
     """
 
     waits: Literal["suspends"] = "suspends"
@@ -133,6 +135,7 @@ class AsyncKeyDirectory(Issuers[AsyncPorts]):
         jitter: Callable[[], float] = random.random,
         observe: Callable[[Event], None] | None = None,
     ) -> None:
+        self._turns = Turns(TASKS)
         super().__init__(
             *issuers,
             client=client,
@@ -151,7 +154,7 @@ class AsyncKeyDirectory(Issuers[AsyncPorts]):
 
     def make_ports(self, place: Place) -> AsyncPorts:
         """See `Issuers.make_ports`."""
-        return AsyncPorts(place, self.fetcher)
+        return AsyncPorts(place, self.fetcher, self._turns)
 
     async def find(self, issuer: str, kid: str) -> PublicKey:
         """See `KeyDirectory.find`."""

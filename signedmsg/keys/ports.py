@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from signedmsg._fetch import AsyncFetcher, Fetcher
     from signedmsg._flows.read import Web
     from signedmsg.keys.place import Place, World
+    from signedmsg.keys.turns import Turns
 
     Work = Callable[[], Coroutine[object, object, None]]
 
@@ -41,15 +42,16 @@ class _Ports:
 
 
 class BlockingPorts(_Ports):
-    """Ports that answer at once. What is read ahead is read in a daemon thread, one at a time.
+    """Ports that answer at once. What is read ahead is read in a daemon thread: one a source, 32 a directory.
 
     Locks and threads of another process are of no use after a fork: a thread that held one
     is not there to let it go. So each process has its own, made when they are needed.
     """
 
-    def __init__(self, place: Place, fetcher: Fetcher | None) -> None:
+    def __init__(self, place: Place, fetcher: Fetcher | None, turns: Turns) -> None:
         super().__init__(place)
         self._fetcher = fetcher
+        self._turns = turns
         self._locks: dict[int, threading.Lock] = {}
         self._slots: dict[int, threading.Lock] = {}
         self._thread: threading.Thread | None = None
@@ -77,23 +79,26 @@ class BlockingPorts(_Ports):
         slot = self._mine(self._slots)
         if not slot.acquire(blocking=False):
             return
-        if self._closed:
+        turn = None if self._closed else self._turns.take(os.getpid())
+        if turn is None:
             slot.release()
             return
-        self._thread = threading.Thread(target=self._work, args=(work, slot), name="signedmsg-keys", daemon=True)
+        self._thread = threading.Thread(target=self._work, args=(work, slot, turn), name="signedmsg-keys", daemon=True)
         try:
             self._thread.start()
         except RuntimeError:
             # No more threads, or the interpreter is about to end: the next caller tries again.
             self._thread = None
+            turn.release()
             slot.release()
 
-    def _work(self, work: Work, slot: threading.Lock) -> None:
+    def _work(self, work: Work, slot: threading.Lock, turn: threading.Semaphore) -> None:
         try:
             run(work())
         except Exception:  # noqa: BLE001 - it must not be silent, and nobody waits for it
             logger.exception("reading keys of %s ahead failed", self._place.issuer)
         finally:
+            turn.release()
             slot.release()
 
     def close(self) -> None:
@@ -124,11 +129,12 @@ class _Here:
 
 
 class AsyncPorts(_Ports):
-    """Ports that suspend, on asyncio and trio. What is read ahead is read in a task of the directory's own."""
+    """Ports that suspend, on asyncio and trio. What is read ahead is read in a task: one a source, 4000 a directory."""
 
-    def __init__(self, place: Place, fetcher: AsyncFetcher | None) -> None:
+    def __init__(self, place: Place, fetcher: AsyncFetcher | None, turns: Turns) -> None:
         super().__init__(place)
         self._fetcher = fetcher
+        self._turns = turns
         self._last: _Here | None = None
 
     def busy(self) -> bool:
@@ -158,6 +164,9 @@ class AsyncPorts(_Ports):
         here = self._here()
         if self._closed or here.scope is not None:
             return
+        turn = self._turns.take((here.loop, here.process))
+        if turn is None:
+            return
         scope = here.scope = anyio.CancelScope()
         here.ended = anyio.Event()
 
@@ -170,6 +179,7 @@ class AsyncPorts(_Ports):
             finally:
                 here.scope = here.task = None
                 here.ended.set()
+                turn.release()
 
         here.task = _spawn(job)
 

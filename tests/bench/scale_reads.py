@@ -140,7 +140,7 @@ class Directory:
 def simulate(count: int, steady: float, outage: float) -> dict[str, Any]:
     """Begin, go on for so many seconds, let all sources fail for so many, and let them come back for two minutes.
 
-    The first five minutes of an outage are told apart: later a source is asked once a minute.
+    The first five minutes of an outage are told apart: later a source is asked every 40 to 60 seconds.
     """
 
     async def main(loop: VirtualLoop) -> dict[str, Any]:
