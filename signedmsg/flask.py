@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from functools import partial, wraps
 from io import BytesIO
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar, cast, overload
 
 from flask import Response, after_this_request, current_app, g, request
 
 from signedmsg._core.answers import Answer, answer_call_error
+from signedmsg._doors_signing import MAX_ANSWER, tell_unsigned
 from signedmsg._doors_wsgi import (
     Head,
     bound_response,
     check_receiver,
+    content_of,
     read_input,
     verify_call,
     wsgi_headers,
@@ -57,6 +60,8 @@ def signed(
         model: a pydantic model, or any type pydantic validates, for `Call.data`.
         answers: signs what the view answers, also by an exception that Flask handles: status, content
             type and body as they are before `after_request` functions, which must leave them alone.
+            A stream is held back until it is complete; one of more than 8 MiB goes out unsigned, with
+            an error in the log.
 
     Raises:
         TypeError, ValueError: the receiver is another, or cannot take calls; the model is none.
@@ -124,13 +129,38 @@ def _body(most: int) -> bytes:
 
 
 def _signed(answers: AnswerSigner, call: Call[object], response: Response) -> Response:
-    response.direct_passthrough = False
     status, content_type = response.status_code, response.headers.get("Content-Type")
+    # Nobody asks for the stream of an answer that has no content, which may be endless.
+    body = _whole(response) if content_of(call, status, b".") else b""
+    if body is None:
+        tell_unsigned(f"it is larger than {MAX_ANSWER} bytes")
+        return response
     # Werkzeug takes it off a 304.
-    field = bound_response(answers, call, status, None if status == 304 else content_type, response.get_data())
+    field = bound_response(answers, call, status, None if status == 304 else content_type, body)
     if field is not None:
         response.headers[field[0]] = field[1]
     return response
+
+
+def _whole(response: Response) -> bytes | None:
+    """Return the body, or None where it is a stream of more than may be held back; that one goes out as it is."""
+    if response.is_sequence:
+        return response.get_data()
+    response.direct_passthrough = False
+    close = getattr(response.response, "close", None)
+    if close is not None:
+        response.call_on_close(close)
+    chunks = iter(response.iter_encoded())
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size > MAX_ANSWER:
+            response.response = chain(held, chunks)
+            return None
+    response.response = held
+    return b"".join(held)
 
 
 def _respond(answer: Answer) -> Response:

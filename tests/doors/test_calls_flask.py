@@ -415,6 +415,50 @@ def test_answer_that_nobody_signed_is_no_answer_to_a_client_that_requires_it(sit
         send(site.port, CASES["GET"], **REQUIRING)
 
 
+@pytest.mark.parametrize("passes", [False, True], ids=["encoded", "passed through"])
+def test_stream_beyond_the_cap_goes_out_unsigned_without_being_held_in_memory(
+    caplog: pytest.LogCaptureFixture, passes: bool
+) -> None:
+    stage, app, made, closed = CallStage("sync"), Flask(__name__), [0], [False]
+
+    def chunks() -> Iterator[bytes]:
+        try:
+            for _ in range(64):
+                made[0] += 1
+                yield b"x" * 2**20
+        finally:
+            closed[0] = True
+
+    view = signed(stage.receiver, answers=ANSWERS)(lambda: Response(chunks(), direct_passthrough=passes))
+    app.add_url_rule("/v1/stream", "stream", view)
+    with app.test_client().get(
+        "/v1/stream", headers={"Authorization": f"Bearer {mint('GET', '/v1/stream', b'')}"}
+    ) as got:
+        held = made[0]
+        assert sum(map(len, got.iter_encoded())) == 64 * 2**20
+    assert (held, closed[0], "SignedMsg-Response" in got.headers) == (9, True, False)
+    assert caplog.messages == ["an answer could not be signed: it is larger than 8388608 bytes"]
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_stream_of_an_answer_that_has_no_content_is_not_read(status: int) -> None:
+    stage, app, made = CallStage("sync"), Flask(__name__), [0]
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            made[0] += 1
+            yield b"x"
+
+    app.add_url_rule(
+        "/v1/s", "s", signed(stage.receiver, answers=ANSWERS)(lambda: Response(endless(), status)), methods=["GET"]
+    )
+    method = "HEAD" if status == 200 else "GET"
+    got = app.test_client().open(
+        "/v1/s", method=method, headers={"Authorization": f"Bearer {mint(method, '/v1/s', b'')}"}
+    )
+    assert (made[0], "SignedMsg-Response" in got.headers) == (0, True)
+
+
 def test_answer_signer_that_suspends_is_refused() -> None:
     class KMS:
         alg, kid = "ES256", "k-1"
