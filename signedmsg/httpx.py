@@ -22,9 +22,9 @@ class SignedAuth(SignedCalls[httpx.Request, httpx.Response], httpx.Auth):
     ```
 
     Method, URL, query, content type and a digest of the body are bound to a token that is
-    good for one request to one receiver; so are `content-encoding`, `idempotency-key`, `range`
-    and the `if-` fields, where a request has them. Every attempt gets a token of its own. After
-    a receiver's `expired` or `not_yet_valid` the request is signed anew, once, by the
+    good for one request to one receiver; so are `content-encoding`, `content-range`,
+    `idempotency-key`, `range` and the `if-` fields, where a request has them. Every attempt
+    gets a token of its own. After a receiver's `expired` or `not_yet_valid` the request is signed anew, once, by the
     receiver's clock, where doing it twice does no harm: its method is idempotent, it has an
     `idempotency-key`, or the refusal itself is signed.
 

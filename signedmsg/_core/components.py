@@ -19,8 +19,9 @@ FIELD_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,128}")
 
 # Each makes some framework or proxy treat the request as one of another method.
 _OVERRIDES: Final = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
-# Each changes what a request asks for or how its body reads; so does every `if-*`.
-_GUARDED: Final = frozenset({"content-encoding", "idempotency-key", "range", "if"})
+# Each changes what a request asks for or how its body reads; so does every `if-*`. With a Content-Range a PUT
+# writes a part, where it would have replaced the whole (RFC 9110 §14.5).
+_GUARDED: Final = frozenset({"content-encoding", "content-range", "idempotency-key", "range", "if"})
 
 # Most of what a request has; none of it is of either kind, and so it need not be looked at twice.
 ORDINARY: Final = frozenset({

@@ -104,6 +104,7 @@ def test_fields_that_change_a_request_are_covered(face: Face, server: CallServer
     headers = [
         ("Idempotency-Key", "k-1"),
         ("Range", "bytes=0-1"),
+        ("Content-Range", "bytes 0-0/2"),
         ("If-Match", '"a"'),
         ("If-Match", '"b"'),
         ("if_none_match", "*"),
@@ -113,7 +114,16 @@ def test_fields_that_change_a_request_are_covered(face: Face, server: CallServer
     ]
     answer = face.call("POST", server.origin + "/v1", auth=face.auth(), headers=headers, content=b"x")
     assert answer.json()["bound"] == sorted(
-        ["content-digest", "content-encoding", "content-type", "idempotency-key", "if-match", "if_none_match", "range"]
+        [
+            "content-digest",
+            "content-encoding",
+            "content-range",
+            "content-type",
+            "idempotency-key",
+            "if-match",
+            "if_none_match",
+            "range",
+        ]
     )
 
 

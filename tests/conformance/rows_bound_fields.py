@@ -49,6 +49,7 @@ GUARDED: Final = (
     "Content-Encoding",
     "Idempotency-Key",
     "Range",
+    "Content-Range",
     "If-Match",
     "If-None-Match",
     "If-Modified-Since",
@@ -150,4 +151,5 @@ ACCEPTED: Final = (
     CallRow("f4-signed-key", "", with_fields(("Idempotency-Key", '"a"'), idempotency_key='"a"')),
     CallRow("f4-signed-condition", "", with_fields(("If-Match", '"x"'), if_match='"x"')),
     CallRow("f4-signed-range", "", with_fields(("Range", "bytes=0-1"), range="bytes=0-1")),
+    CallRow("f4-signed-part", "", with_fields(("Content-Range", "bytes 0-1/9"), **{"content-range": "bytes 0-1/9"})),
 )
