@@ -43,7 +43,7 @@ class PostgresInbox:
         schema: where `signedmsg store init` made the tables.
         retention: seconds after its time within which a message is taken; longer than senders retry.
         quota: how many messages of one issuer to keep; no limit unless given. Each process counts them
-            anew after each 1024th of it, and may exceed it by as much.
+            anew after each 1024th of it, and may exceed it by as much; a refusal it repeats for a second.
         timeout: seconds to wait for a connection, and then for an answer. A handler's own statements have none.
 
     Raises:

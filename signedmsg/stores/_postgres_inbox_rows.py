@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -23,6 +24,8 @@ QUEUED: Final = 202
 _SHORT_WAIT: Final = 1.0
 _TRIES: Final = 3
 _PURGE_EVERY: Final = 64
+# A count reads as many rows as the quota allows, so that not each message of a flood may cause one.
+_FULL_FOR: Final = 1.0
 
 
 class InboxRows:
@@ -41,7 +44,9 @@ class InboxRows:
         self.retention = check_retention(retention)
         self._schema, self._qualifier, self._server_clock = schema, check_schema(schema), server_clock
         self._quota = check_quota(quota)
+        self._ticks = server_clock or time.monotonic
         self._room: dict[str, int] = {}
+        self._full: dict[str, tuple[float, float]] = {}
         self._begun = 0
         self._ready = False
 
@@ -116,15 +121,22 @@ class InboxRows:
     def _check_room(self, arrival: Arrival) -> Plan[None]:
         """Count the issuer's rows, once for each 1024th of its quota; a message that has a row needs no room.
 
+        Where there is none, that counts for a second.
+
         Raises:
             QuotaError: there is none.
         """
         quota, issuer = self._quota, arrival.issuer
         if quota is None or self._room.get(issuer, 0) > 0:
             return
-        kept, wait = (yield self._ask(statements.COUNT, inbox=self.name, issuer=issuer, quota=quota))[0]
-        self._room[issuer] = min(max(1, quota // 1024), quota - kept)
-        if kept >= quota and not (yield self._ask(statements.FIND, **self._row(issuer, arrival.message_id))):
+        until, wait = self._full.get(issuer, (0.0, 0.0))
+        if until <= self._ticks():
+            kept, wait = (yield self._ask(statements.COUNT, inbox=self.name, issuer=issuer, quota=quota))[0]
+            self._room[issuer] = min(max(1, quota // 1024), quota - kept)
+            if kept < quota:
+                return
+            self._full[issuer] = (self._ticks() + _FULL_FOR, wait)
+        if not (yield self._ask(statements.FIND, **self._row(issuer, arrival.message_id))):
             raise over_quota(issuer, quota, wait)
 
     def commit(self, claim: Claim, status: int) -> Plan[None]:
@@ -166,6 +178,7 @@ class InboxRows:
 
     def forget(self, issuer: str, message_id: str) -> Plan[bool]:
         """Remove the row of a message that is done or rejected."""
+        self._full.pop(issuer, None)
         return bool((yield self._ask(statements.FORGET, **self._row(issuer, message_id))))
 
     def take(self, lease: float) -> Plan[Job | None]:

@@ -76,7 +76,13 @@ class AsyncCalls(Connections):
             yield
             return
         loop = asyncio.get_running_loop()
-        with self.translating(), limit_in(loop, connection.fileno(), self.timeout) as call, self.translating(call):
+        # Shielded, as in `_ask_once`: a scope cancels psycopg's own orderly stop as well, which closes the connection.
+        with (
+            CancelScope(shield=True),
+            self.translating(),
+            limit_in(loop, connection.fileno(), self.timeout) as call,
+            self.translating(call),
+        ):
             yield
 
     @asynccontextmanager

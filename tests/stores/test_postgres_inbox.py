@@ -7,10 +7,11 @@ import itertools
 import threading
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
 import pytest
+from anyio import CancelScope
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from sqlalchemy import text
 
@@ -18,7 +19,8 @@ from signedmsg import Message, Router, Worker
 from signedmsg._core.arrival import store_message
 from signedmsg._core.inbox import Claim, Done, InProgress, Rejected
 from signedmsg._core.message import Content
-from signedmsg.errors import HandlerError, LeaseLostError, StoreError
+from signedmsg.errors import HandlerError, LeaseLostError, QuotaError, StoreError
+from signedmsg.stores._postgres_inbox_rows import InboxRows
 from signedmsg.stores.postgres import AsyncPostgresInbox, PostgresInbox
 from signedmsg.testing import ManualClock, make_message
 from tests.stores.postgres_tables import execute, message
@@ -64,6 +66,85 @@ def fail(transaction: PostgresTransaction) -> None:
 
 def expire(dsn: str, schema: str) -> None:
     execute(dsn, f"UPDATE {schema}.signedmsg_inbox SET due = due - 1000")
+
+
+class Cutting(psycopg.AsyncConnection[object]):
+    """A connection during whose statement of some number the scope is cancelled that runs it."""
+
+    left = 0
+    scope: CancelScope
+
+    async def wait(self, *args: Any, **options: Any) -> Any:
+        Cutting.left -= 1
+        if Cutting.left == 0:
+            asyncio.get_running_loop().call_soon(Cutting.scope.cancel)
+        return await super().wait(*args, **options)
+
+
+def test_scope_cancelled_at_any_statement_costs_no_connection_and_no_message(
+    postgres_dsn: str, postgres_schema: str
+) -> None:
+    async def handle(inbox: AsyncPostgresInbox, number: int) -> Settled | None:
+        async with inbox.transaction() as transaction:
+            if (settled := await transaction.begin(message(number))) is None:
+                await asyncio.sleep(0)
+                await transaction.finish(204)
+            return settled
+
+    async def work() -> int:
+        async with AsyncConnectionPool(
+            postgres_dsn, min_size=1, max_size=1, open=False, connection_class=Cutting
+        ) as pool:
+            inbox = AsyncPostgresInbox(pool, schema=postgres_schema)
+            await handle(inbox, 0)
+            cancelled = 0
+            for step in range(1, 9):
+                with CancelScope() as Cutting.scope:
+                    Cutting.left = step
+                    await handle(inbox, step)
+                cancelled += Cutting.scope.cancelled_caught
+                Cutting.left = 0
+                await handle(inbox, step)
+                assert await handle(inbox, step) == Done(204)
+            assert (pool.get_stats().get("returns_bad", 0), pool.get_stats()["connections_num"]) == (0, 1)
+            return cancelled
+
+    assert asyncio.run(work()) > 0
+
+
+def test_issuer_at_its_quota_is_refused_for_a_second_without_another_count() -> None:
+    clock = ManualClock(1_800_000_000)
+    rows = InboxRows("default", schema="public", retention=1e6, quota=2, server_clock=clock)
+    asked: list[str] = []
+
+    def refused(number: int) -> float:
+        plan, answer = rows.begin_done(message(number)), cast("Any", None)
+        try:
+            while True:
+                ask = plan.send(answer)
+                asked.append("count" if b"count(*)" in ask.query else "find")
+                answer = [(2, 500.0)] if asked[-1] == "count" else []
+        except QuotaError as refusal:
+            return refusal.retry_after or 0.0
+
+    assert [refused(1), refused(2), refused(3)] == [500.0, 500.0, 500.0]
+    assert asked == ["count", "find", "find", "find"]
+    clock.advance(1.1)
+    refused(4)
+    assert asked[4:] == ["count", "find"]
+
+
+def test_issuer_at_its_quota_has_room_again_once_a_row_is_forgotten(
+    postgres_pool: ConnectionPool, postgres_schema: str
+) -> None:
+    inbox = PostgresInbox(postgres_pool, schema=postgres_schema, quota=1)
+    claim = inbox.begin(message(1), LEASE)
+    assert isinstance(claim, Claim)
+    inbox.commit(claim, 204)
+    with pytest.raises(QuotaError):
+        inbox.begin(message(2), LEASE)
+    assert inbox.forget(claim.issuer, claim.message_id)
+    assert isinstance(inbox.begin(message(2), LEASE), Claim)
 
 
 def test_of_a_hundred_copies_of_a_slow_message_one_runs_and_no_other_waits(inbox: PostgresInbox) -> None:
