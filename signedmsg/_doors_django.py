@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, RawPostDataException
 from django.template.response import SimpleTemplateResponse
 
 from signedmsg._core.answers import Answer, answer_code
@@ -41,12 +41,17 @@ def head_of(request: HttpRequest, prefix: bytes) -> Head:
         if request.path_info != path.removeprefix(script):
             # What finds the view is this, and middleware has set it.
             path = script + request.path_info
-        return Head(scope["method"], target_of(scope, path=path), list(scope["headers"]))
+        return Head(_method(request, scope["method"]), target_of(scope, path=path), list(scope["headers"]))
     meta = request.META
     # Django writes text where PEP 3333 has octets: both paths are decoded as UTF-8 by now. Middleware may have set
     # the one that finds the view.
     target = wsgi_target(meta, str(meta.get("SCRIPT_NAME", "")).encode(), request.path_info.encode(), prefix)
-    return Head(str(meta["REQUEST_METHOD"]), target, wsgi_headers(meta))
+    return Head(_method(request, str(meta["REQUEST_METHOD"])), target, wsgi_headers(meta))
+
+
+def _method(request: HttpRequest, sent: str) -> str:
+    """Return the method as it was sent, unless middleware has set another: that one chooses what the view does."""
+    return sent if request.method == sent.upper() else str(request.method)
 
 
 def body_of(request: HttpRequest, most: int) -> bytes:
@@ -58,8 +63,12 @@ def body_of(request: HttpRequest, most: int) -> bytes:
     Raises:
         RawPostDataException: middleware has read the body and not kept it.
     """
-    if hasattr(request, "_body") or getattr(request, "_read_started", False):
+    if hasattr(request, "_body"):
         return request.body[:most]
+    if getattr(request, "_read_started", False):
+        raise RawPostDataException(
+            "the body was parsed before the signature was checked, and not kept: read request.body before that"
+        )
     body = read(request, most)
     # What `HttpRequest.body` does as well when it has read.
     request._stream.close()  # noqa: SLF001

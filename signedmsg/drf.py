@@ -161,8 +161,9 @@ def signed_authentication(
 
     `request.auth` is the verified `Call`, `request.user` an `IssuerUser`. The view reads
     `request.data` as ever. A request without a credential is refused too, so whatever a
-    view's permissions are, it runs for verified calls only; among several classes this one
-    stands last, since those behind it are never asked.
+    view's permissions are, it runs for verified calls only, unless it overrides
+    `perform_authentication`; among several classes this one stands last, since those behind
+    it are never asked, and those before it let in whom they like.
 
     Args:
         receiver: a blocking `Receiver` whose audience or `external_url` says under which origin callers know it.

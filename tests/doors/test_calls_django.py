@@ -32,6 +32,7 @@ from .call_matrix import (
     CallStage,
     Case,
     Request,
+    bearing,
     check_accepted,
     exchange,
     get,
@@ -139,6 +140,26 @@ def test_path_that_middleware_rewrites_must_be_signed_as_it_is_routed(colour: Co
     assert exchange(colour.port, get("/v1/reports")).status == 401
     assert exchange(colour.port, get("/v1/reports", signed_for="/v1/admin")).status == 200
     assert [call.path for call in opened.handled] == ["/v1/admin"]
+
+
+def test_method_that_middleware_sets_must_be_signed_as_it_is_served(colour: Colour) -> None:
+    opened = CallStage(colour.face)
+    view = colour.view(opened)
+
+    def overriding(request: Any) -> Any:
+        request.method = "DELETE"
+        return view(request)
+
+    async def overriding_async(request: Any) -> Any:
+        return await overriding(request)
+
+    colour.route(rest=overriding_async if colour.face == "async" else overriding)
+    assert exchange(colour.port, get("/v1/reports")).status == 401
+    signed_for_delete = bearing(
+        mint("DELETE", "/v1/reports", b""), content_type=None, method="GET", target="/v1/reports", body=b""
+    )
+    assert exchange(colour.port, signed_for_delete).status == 200
+    assert [call.method for call in opened.handled] == ["DELETE"]
 
 
 @pytest.mark.parametrize("target", ["/v1/a%2Fb", "/v1/a%5Cb"])

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.http import RawPostDataException
 from django.test import Client
 from pydantic import BaseModel
 
@@ -190,6 +191,23 @@ def test_only_401_is_a_failed_authentication_and_the_reason_is_on_the_exception(
     assert (seen[2].wait, seen[2].detail["status"]) == (7, 503)
     assert all(isinstance(error, (CallRefused, APIException)) for error in seen)
     assert isinstance(seen[0], CallNotAuthenticated)
+
+
+def test_data_that_were_parsed_before_the_signature_was_checked_are_an_error_that_says_what_to_do() -> None:
+    stage = CallStage("sync")
+
+    class Early(APIView):
+        authentication_classes = (signed_authentication(stage.receiver),)
+
+        def initialize_request(self, request: Any, *args: Any, **options: Any) -> Any:
+            early = super().initialize_request(request, *args, **options)
+            assert early.data
+            return early
+
+    django_site.route(orders=Early.as_view())
+    form = b'--a\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n--a--\r\n'
+    with pytest.raises(RawPostDataException, match=r"request\.body before"):
+        post(form, "multipart/form-data; boundary=a")
 
 
 def test_throttle_tells_issuers_apart() -> None:
