@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from functools import partial, wraps
@@ -191,7 +190,7 @@ def _decode(request: _Request, most: int) -> bytes:
         return request.body[:most].encode("utf-8", "replace")[:most]
     try:
         return base64.b64decode(request.body[: (most // 3 + 1) * 4], validate=True)[:most]
-    except binascii.Error:
+    except ValueError:  # A `binascii.Error`, or what is said of text that is not ASCII.
         return b""
 
 

@@ -195,9 +195,10 @@ def test_path_that_reads_in_two_ways_is_refused(target: str) -> None:
     assert opened.handled == []
 
 
-def test_body_in_base64_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize("body", ["!!!", "A", "é", "\ud800"])
+def test_body_in_base64_that_is_none_is_refused(body: str) -> None:
     opened = CallStage("sync")
-    event = {**event_of(bearing(mint())), "body": "!!!!"}
+    event = {**event_of(bearing(mint())), "body": body}
     assert function(opened)(event, "context")["statusCode"] == 401
     assert opened.handled == []
 
