@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import threading
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -11,7 +10,7 @@ from signedmsg._core.events import WorkerFailed
 from signedmsg._core.policy import between, check
 from signedmsg._flows.run import run
 from signedmsg._flows.work import Retries, work
-from signedmsg._inboxes import AsyncCalls, BlockingCalls
+from signedmsg._inboxes import AsyncCalls, ThreadCalls, let_out
 from signedmsg.observe import Event, log_event, quietly
 from signedmsg.router import Router
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from signedmsg._flows.process import Handler
 
 _MOST_POLLS_SKIPPED: Final = 30.0
-P = TypeVar("P", bound="BlockingCalls | AsyncCalls")
+P = TypeVar("P", bound="ThreadCalls | AsyncCalls")
 
 
 class _Worker(Generic[P]):
@@ -81,22 +80,25 @@ def _whole(name: str, value: object, most: int) -> str | None:
     return f"{name}: expected a whole number from 1 to {most}"
 
 
-class _BlockingPorts(BlockingCalls):
+class _BlockingPorts(ThreadCalls):
     jitter = staticmethod(random.random)
-
-    async def call(self, route: Handler, message: Message[object], *extra: object) -> None:
-        """See `CallPorts.call`."""
-        try:
-            await super().call(route, message, *extra)
-        except (SystemExit, asyncio.CancelledError) as error:
-            # In a thread either ends that thread alone, and without a word: a few such, and nobody works any more.
-            if threading.current_thread() is threading.main_thread():
-                raise
-            raise RuntimeError(f"the handler raised {type(error).__name__}") from error
 
 
 class _AsyncPorts(AsyncCalls):
     jitter = staticmethod(random.random)
+
+    async def call(self, route: Handler, message: Message[object], *extra: object) -> None:
+        """See `CallPorts.call`; what a plain function raises in its thread is not to end the application."""
+        from anyio import get_cancelled_exc_class
+
+        try:
+            await super().call(route, message, *extra)
+        except (Exception, BaseExceptionGroup, KeyboardInterrupt, GeneratorExit, get_cancelled_exc_class()):
+            raise
+        except BaseException as error:
+            if isinstance(error, SystemExit) and route.suspends:
+                raise
+            raise let_out(error) from error
 
 
 class Worker(_Worker[_BlockingPorts]):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from signedmsg._inboxes.blocking import BlockingInbox
-from signedmsg._inboxes.calls import AsyncCalls, BlockingCalls
+from signedmsg._inboxes.calls import AsyncCalls, BlockingCalls, ThreadCalls, let_out
 from signedmsg._inboxes.leases import AsyncLease, Lease, check_lease
 from signedmsg._inboxes.suspending import SuspendingInbox
 
 if TYPE_CHECKING:
     from signedmsg._flows.inbox_ports import AsyncQueuedInbox, QueuedInbox
 
-__all__ = ["AsyncCalls", "AsyncLease", "BlockingCalls", "Lease", "adapt", "check_lease"]
+__all__ = ["AsyncCalls", "AsyncLease", "BlockingCalls", "Lease", "ThreadCalls", "adapt", "check_lease", "let_out"]
 
 
 def adapt(inbox: object) -> BlockingInbox | SuspendingInbox:

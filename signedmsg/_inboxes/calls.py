@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator
 from typing import TYPE_CHECKING, cast
 
@@ -32,6 +33,26 @@ class BlockingCalls:
         return Lease(claim, how.inbox, how.lease)
 
 
+class ThreadCalls(BlockingCalls):
+    """Runs plain handlers in a thread that others wait for, which no handler may end.
+
+    What is raised there ends that thread alone, and without a word, or the event loop that waits for it. It may
+    be `sys.exit`, or the panic of an extension module, which is no `Exception` either (PyO3).
+    """
+
+    async def call(self, route: Handler, message: Message[object], *extra: object) -> None:
+        """See `CallPorts.call`."""
+        try:
+            await super().call(route, message, *extra)
+        except Exception:
+            raise
+        except BaseException as error:
+            # The others, such as the exit of a program or the cancellation of its task, are for the main thread.
+            if not _is_panic(error) and threading.current_thread() is threading.main_thread():
+                raise
+            raise let_out(error) from error
+
+
 class AsyncCalls:
     """Awaits coroutine handlers; runs plain ones, which may block, beside the event loop (asyncio and trio)."""
 
@@ -50,20 +71,32 @@ class AsyncCalls:
         extra = extra[: route.takes]
         from anyio.to_thread import run_sync
 
-        result = await run_sync(route.handler, message, *extra)
-        if isinstance(result, Coroutine):
-            try:
+        try:
+            result = await run_sync(route.handler, message, *extra)
+            if isinstance(result, Coroutine):
                 await cast("Coroutine[object, object, object]", result)
-            except BaseException as error:
-                _refuse_leaked(error)
-                raise
-        else:
-            # A future was made in the worker thread, where no event loop runs to finish it.
-            refuse_unfinished(result, "nobody would await")
+                return
+        except BaseException as error:
+            _refuse_leaked(error)
+            raise
+        # A future was made in the worker thread, where no event loop runs to finish it.
+        refuse_unfinished(result, "nobody would await")
 
     def lease(self, route: Handler, claim: Claim, how: Processing, /) -> AsyncLease | Lease:
         """See `CallPorts.lease`."""
         return (AsyncLease if route.suspends else ThreadLease)(claim, how.inbox, how.lease)
+
+
+def _is_panic(error: BaseException) -> bool:
+    # Loaded by whoever runs an event loop of it: the doors that block do without.
+    import asyncio
+
+    return not isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError))
+
+
+def let_out(error: BaseException) -> RuntimeError:
+    """Return what a handler is said to have raised in place of what is no `Exception`."""
+    return RuntimeError(f"the handler raised {type(error).__name__}")
 
 
 def _refuse_leaked(error: BaseException) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from signedmsg._failing import STORE
 from signedmsg._flows.run import run
 from signedmsg._inboxes.blocking import BlockingInbox
-from signedmsg._inboxes.calls import BlockingCalls
+from signedmsg._inboxes.calls import ThreadCalls
 from signedmsg._inboxes.passing import passing
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class SuspendingInbox:
         # The whole of it in that one thread, where handlers are plain functions and nothing suspends.
         with STORE:
             return await threaded.in_thread(
-                lambda inbox: run(work(BlockingCalls(ports.notice), BlockingInbox(cast("QueuedInbox", inbox))))
+                lambda inbox: run(work(ThreadCalls(ports.notice), BlockingInbox(cast("QueuedInbox", inbox))))
             )
 
 

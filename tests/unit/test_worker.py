@@ -311,6 +311,80 @@ def test_handler_that_exits_ends_no_thread_of_its_worker(inbox: SQLiteInbox) -> 
     assert [event.reason for event in events if isinstance(event, MessageBuried)] == ["RuntimeError"] * 2
 
 
+class Panic(BaseException):
+    """As an extension module raises it: PyO3's `PanicException` is no `Exception` either."""
+
+
+def panics(message: Message[Any], *_: object) -> None:
+    if message.id != "good":
+        raise Panic("called unwrap() on a None value")
+
+
+async def panics_later(message: Message[Any]) -> None:
+    panics(message)
+
+
+def exits(message: Message[Any], *_: object) -> None:
+    if message.id != "good":
+        sys.exit("gone")
+
+
+def cancels(message: Message[Any], *_: object) -> None:
+    if message.id != "good":
+        raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("mode", ["lease", "transaction"])
+def test_handler_that_panics_ends_no_thread_of_its_worker(inbox: SQLiteInbox, mode: Any) -> None:
+    router = Router(inbox, mode=mode, queued=True)
+    router.fallback(panics)
+    queue(router, "m-1", "m-2", "good")
+    events, done = [], threading.Event()
+
+    def observe(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, MessageHandled):
+            done.set()
+
+    with Worker(router, concurrency=1, attempts=1, poll=0.001, observe=observe):
+        assert done.wait(20)
+    assert [event.reason for event in events if isinstance(event, MessageBuried)] == ["RuntimeError"] * 2
+
+
+@pytest.mark.parametrize(
+    ("mode", "handler"),
+    [
+        ("lease", panics),
+        ("lease", panics_later),
+        ("lease", exits),
+        ("lease", cancels),
+        ("transaction", panics),
+        ("transaction", exits),
+        ("transaction", cancels),
+    ],
+)
+def test_handler_that_panics_or_exits_in_a_thread_ends_no_async_worker(path: Path, mode: Any, handler: Any) -> None:
+    async def main() -> list[str]:
+        async with AsyncSQLiteInbox(path) as inbox:
+            router, done = Router(inbox, mode=mode, queued=True), anyio.Event()
+            router.fallback(handler)
+            for one in ("m-1", "good"):
+                await async_receiver().handle(sign({}, id=one, time=NOW), router)
+            events: list[Event] = []
+
+            def observe(event: Event) -> None:
+                events.append(event)
+                if isinstance(event, MessageHandled):
+                    done.set()
+
+            async with AsyncWorker(router, concurrency=1, attempts=1, poll=0.001, observe=observe):
+                with anyio.fail_after(20):
+                    await done.wait()
+        return [event.reason for event in events if isinstance(event, MessageBuried)]
+
+    assert anyio.run(main) == ["RuntimeError"]
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_cancellation_that_a_handler_lets_out_stops_neither_worker_nor_application(path: Path, wrapped: bool) -> None:
     async def main() -> list[str]:
