@@ -103,7 +103,7 @@ def current_call(model: type[object] | None = None) -> Call[object]:
     verified = g.get("_signedmsg")
     # An application context may outlive a request, as it does in tests.
     if not isinstance(verified, _Verified) or verified.environ is not request.environ:
-        raise LookupError("no call was verified for this request: decorate its view with signed()")
+        raise LookupError("no call was verified for this request: decorate its view with signed(), below its route")
     if model is not None and model is not verified.model:
         raise TypeError(f"model: this view verifies {verified.model!r}, not {model!r}")
     return verified.call

@@ -99,6 +99,8 @@ class Connections:
             hint = (
                 "the user needs SELECT, INSERT, UPDATE, DELETE on the tables and USAGE on the schema and the sequence"
             )
+        if type(error).__name__ == "PoolTimeout":
+            hint = "the pool is too small, or cannot connect: the logger psycopg.pool says why"
         if isinstance(error, errors.ReadOnlySqlTransaction):
             hint = "the pool is connected to a standby: give it target_session_attrs=read-write"
         return StoreError(

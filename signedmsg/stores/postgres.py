@@ -10,7 +10,13 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
-import psycopg
+try:
+    import psycopg
+except ModuleNotFoundError as error:
+    if error.name != "psycopg":
+        raise
+    needs = "signedmsg.stores.postgres needs psycopg: pip install 'signedmsg[postgres]'"
+    raise ModuleNotFoundError(needs, name=error.name) from None
 
 from signedmsg.errors import StoreError
 from signedmsg.stores._batches import Batches
@@ -83,8 +89,12 @@ def status(target: str | psycopg.Connection[object], *, schema: str = "public") 
 
 def _failed(what: str, error: psycopg.Error) -> StoreError:
     # Without a state the server did not say it: it is about the connection string, and quotes its password.
-    text = "" if isinstance(error, psycopg.ProgrammingError) and not error.sqlstate else f": {str(error)[:200]!r}"
-    return StoreError(f"the tables cannot be {what}: {type(error).__name__}{text}")
+    if isinstance(error, psycopg.ProgrammingError) and not error.sqlstate:
+        return StoreError(
+            f"the tables cannot be {what}: the connection string cannot be read",
+            hint="write it as postgresql://user:password@host/database, or as host=… dbname=…",
+        )
+    return StoreError(f"the tables cannot be {what}: {type(error).__name__}: {str(error)[:200]!r}")
 
 
 def _options(

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-import httpx2
+try:
+    import httpx2
+except ModuleNotFoundError as error:
+    if error.name != "httpx2":
+        raise
+    needs = "signedmsg.testing.httpx2 needs httpx2: pip install 'signedmsg[httpx2]'"
+    raise ModuleNotFoundError(needs, name=error.name) from None
 
 from signedmsg.testing._capture import Captured, Capturing
 

@@ -242,6 +242,19 @@ def test_error_of_the_view_passes_through_untouched() -> None:
     assert post(app.test_client(), "/v1/orders", ORDER).data == b"mine"
 
 
+def test_view_that_was_decorated_above_its_route_is_told_the_order() -> None:
+    app = Flask(__name__)
+    app.testing = True
+
+    @signed(CallStage("sync").receiver)
+    @app.get("/v1/x")
+    def view() -> str:
+        return current_call().issuer
+
+    with pytest.raises(LookupError, match="below its route"):
+        app.test_client().get("/v1/x")
+
+
 def test_call_is_not_left_behind_for_the_next_request() -> None:
     stage = CallStage("sync")
     app = build(stage)

@@ -43,6 +43,15 @@ def pool(postgres_server: Postgres) -> Generator[ConnectionPool]:
         yield pool
 
 
+def test_server_that_was_never_there_is_refused_with_where_to_look() -> None:
+    with (
+        ConnectionPool("host=127.0.0.1 port=1", min_size=0, max_size=1, open=True) as nowhere,
+        pytest.raises(StoreError, match="PoolTimeout") as refusal,
+    ):
+        PostgresReplayCache(nowhere, timeout=0.3).prepare()
+    assert "psycopg.pool" in str(refusal.value.hint)
+
+
 def test_server_that_hangs_is_refused_in_time(postgres_server: Postgres, pool: ConnectionPool) -> None:
     cache = PostgresReplayCache(pool, timeout=0.5)
     cache.prepare()

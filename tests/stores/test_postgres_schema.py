@@ -49,6 +49,12 @@ def layout(dsn: str, schema: str) -> list[object]:
     return [*execute(dsn, COLUMNS, schema), *execute(dsn, RELATIONS, schema)]
 
 
+def test_connection_string_that_cannot_be_read_is_said_to_be_none_and_not_shown() -> None:
+    with pytest.raises(StoreError, match="connection string cannot be read") as refusal:
+        init("postgres:hunter2@db.example shop")
+    assert "hunter2" not in str(refusal.value)
+
+
 def test_init_says_what_there_was(postgres_dsn: str, schema: str) -> None:
     assert [init(postgres_dsn, schema=schema) for _ in range(2)] == [0, 1]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
+import subprocess
+import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -86,3 +88,18 @@ def test_log_names_where_the_data_does_not_fit(caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.INFO, logger="signedmsg"):
         log_event(MessageRefused(error=error, issuer=WHO, proven=True))
     assert "'/amount': Input should be greater than 0" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("module", "library", "extra"),
+    [
+        ("signedmsg.httpx2", "httpx2", "httpx2"),
+        ("signedmsg.testing.httpx2", "httpx2", "httpx2"),
+        ("signedmsg.stores.postgres", "psycopg", "postgres"),
+    ],
+)
+def test_module_whose_library_is_missing_says_which_extra_brings_it(module: str, library: str, extra: str) -> None:
+    code = f"import sys; sys.modules[{library!r}] = None; import {module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert last == f"ModuleNotFoundError: {module} needs {library}: pip install 'signedmsg[{extra}]'"
