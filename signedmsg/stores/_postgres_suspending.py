@@ -14,6 +14,7 @@ from psycopg.rows import tuple_row
 
 from signedmsg.errors import StoreError
 from signedmsg.stores._postgres_calls import AGAIN, TRIES, Connections
+from signedmsg.stores._postgres_lending import Lent
 from signedmsg.stores._postgres_watch import has_news, limit_in
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ class AsyncCalls(Connections):
     async def _connection(self) -> AsyncGenerator[psycopg.AsyncConnection[object]]:
         deadline = time.monotonic() + self.timeout
         while True:
-            async with self._pool.connection(timeout=max(0.001, deadline - time.monotonic())) as connection:
+            left = max(0.001, deadline - time.monotonic())
+            async with Lent(self._pool.connection(timeout=left)) as connection:
                 if not await self._is_dead(connection):
                     yield connection
                     return
