@@ -139,6 +139,9 @@ def _render_first(response: HttpResponseBase, then: Callable[[HttpResponseBase],
 
 
 def _content(response: HttpResponseBase) -> bytes | None:
+    if "Content-Encoding" in response.headers:
+        logger.error("an answer could not be signed: it has a content coding")
+        return None
     if isinstance(response, HttpResponse):
         return response.content
     logger.error("an answer could not be signed: it is streamed")

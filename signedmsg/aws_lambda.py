@@ -13,6 +13,7 @@ from signedmsg._core.answers import Answer, answer_call_error, answer_code
 from signedmsg._core.envelope_request import refuse_request
 from signedmsg._core.events import CallRefused
 from signedmsg._core.target import DecodedTarget
+from signedmsg._doors_signing import tell_unsigned
 from signedmsg._doors_wsgi import Head, bound_response, check_receiver, verify_call
 from signedmsg._envelopes import answer_envelope
 from signedmsg.errors import BindingError, SignedMessageError
@@ -202,6 +203,9 @@ def _signed(answers: AnswerSigner, call: Call[object], result: object) -> Event:
     status, text = cast("int", answer["statusCode"]), _text(answer, "body")
     body = base64.b64decode(text) if answer.get("isBase64Encoded") is True else text.encode()
     headers = {name.lower(): value for name, value in _mapping(answer, "headers").items()}
+    if "content-encoding" in headers:
+        tell_unsigned("it has a content coding")
+        return answer
     content_type = str(headers.setdefault("content-type", "application/json"))
     field = bound_response(answers, call, status, content_type, body)
     return {**answer, "headers": headers | ({} if field is None else {field[0]: field[1]})}

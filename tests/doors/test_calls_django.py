@@ -380,6 +380,17 @@ def test_answer_is_signed_as_it_is_sent(colour: Colour, name: str, method: str) 
 
 
 @TWO
+def test_answer_in_a_content_coding_is_not_signed(colour: Colour, caplog: pytest.LogCaptureFixture) -> None:
+    view = answered(colour.face, lambda request: HttpResponse(b"\x1f\x8b", headers={"Content-Encoding": "gzip"}))
+    for answers in (ANSWERS, SLOW) if colour.face == "async" else (ANSWERS,):
+        colour.route(coded=signed(CallStage(colour.face).receiver, answers=answers)(view))
+        reply = exchange(colour.port, get("/v1/coded"))
+        assert (reply.status, "signedmsg-response" in reply.headers) == (200, False)
+        assert "content coding" in caplog.text
+        caplog.clear()
+
+
+@TWO
 def test_answer_that_is_streamed_or_made_of_an_exception_has_no_signature(colour: Colour) -> None:
     def missing(request: Any) -> Any:
         raise Http404

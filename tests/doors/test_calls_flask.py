@@ -453,6 +453,15 @@ def test_stream_beyond_the_cap_goes_out_unsigned_without_being_held_in_memory(
     assert caplog.messages == ["an answer could not be signed: it is larger than 8388608 bytes"]
 
 
+def test_answer_in_a_content_coding_is_not_signed(caplog: pytest.LogCaptureFixture) -> None:
+    app = Flask(__name__)
+    coded = Response(b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
+    app.add_url_rule("/v1/c", "c", signed(CallStage("sync").receiver, answers=ANSWERS)(lambda: coded))
+    got = app.test_client().get("/v1/c", headers={"Authorization": f"Bearer {mint('GET', '/v1/c', b'')}"})
+    assert (got.data, "SignedMsg-Response" in got.headers) == (b"\x1f\x8b", False)
+    assert "content coding" in caplog.text
+
+
 @pytest.mark.parametrize("status", [200, 204])
 def test_stream_of_an_answer_that_has_no_content_is_not_read(status: int) -> None:
     stage, app, made = CallStage("sync"), Flask(__name__), [0]

@@ -276,6 +276,17 @@ def test_answer_is_signed_as_api_gateway_sends_it(name: str, method: str) -> Non
     assert send(served, Case(method, "/v1/x", {}), **REQUIRING).status == status
 
 
+def test_answer_in_a_content_coding_is_not_signed(caplog: pytest.LogCaptureFixture) -> None:
+    coded = {"statusCode": 200, "headers": {"Content-Encoding": "gzip"}, "body": "H4s=", "isBase64Encoded": True}
+
+    @signed(CallStage("sync").receiver, answers=ANSWERS)
+    def handler(call: object, context: object) -> Any:
+        return coded
+
+    assert handler(event_of(get("/v1/x")), None) == coded
+    assert "content coding" in caplog.text
+
+
 def test_answer_that_nobody_signed_is_no_answer_to_a_client_that_requires_it() -> None:
     with pytest.raises(AnswerError):
         send(function(CallStage("sync")), CASES["GET"], **REQUIRING)
