@@ -122,5 +122,7 @@ def _public_half(path: str, secret: str | None, alg: str | None) -> PublicKey:
         raise CommandError(f"{path}: the JWK is not strict JSON: {error}") from None
     if PRIVATE_MEMBERS & jwk.keys():
         return load_key(path, secret, alg).public
-    with configuring():
+    if "keys" in jwk:
+        raise CommandError(f"KEYFILE {path}: this is a document of public keys already, and one key is needed")
+    with configuring(f"KEYFILE {path}"):
         return PublicKey.from_jwk(jwk)

@@ -106,7 +106,8 @@ def _postgres() -> ModuleType:
     try:
         from signedmsg.stores import postgres
     except ImportError as error:
-        raise CommandError(f"PostgreSQL: {error}", hint="pip install 'signedmsg[postgres]'") from error
+        what = f"there is no {error.name}" if isinstance(error, ModuleNotFoundError) else str(error)
+        raise CommandError(f"PostgreSQL: {what}", hint="pip install 'signedmsg[postgres]'") from error
     return postgres
 
 

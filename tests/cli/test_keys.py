@@ -171,3 +171,15 @@ def test_key_file_that_others_can_read_is_pointed_out(cli: CLI) -> None:
 
 def test_algorithms_of_the_help_are_those_there_are(cli: CLI) -> None:
     assert ", ".join(ALGORITHMS) in " ".join(cli("keygen", "--help").out.split())
+
+
+def test_document_of_public_keys_in_the_place_of_a_key_is_called_one(cli: CLI) -> None:
+    cli("jwks", cli.key, "--issuer", ISSUER, "--out", "keys.json")
+    said = cli("jwks", "keys.json", "--issuer", ISSUER)
+    assert (said.code, "keys.json: this is a document of public keys" in said.err) == (2, True)
+
+
+def test_jwk_that_is_none_is_refused_by_its_name(cli: CLI) -> None:
+    (cli.folder / "odd.json").write_text('{"kty": "oct"}')
+    said = cli("jwks", "odd.json", "--issuer", ISSUER)
+    assert (said.code, "odd.json: kty" in said.err) == (2, True)

@@ -231,3 +231,14 @@ def test_sql_that_init_would_run_is_printed(terminal: Terminal) -> None:
     assert done.returncode == 0
     assert "messages" in done.stdout
     assert "signedmsg_inbox" in done.stdout
+
+
+def test_driver_that_is_missing_is_named_once_with_the_extra_that_brings_it() -> None:
+    code = "import sys; sys.modules['psycopg'] = None; from signedmsg.cli import main; sys.exit(main(sys.argv[1:]))"
+    arguments = [sys.executable, "-c", code, "store", "status", "postgresql://db.example/shop"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "signedmsg: PostgreSQL: there is no psycopg",
+        "  hint: pip install 'signedmsg[postgres]'",
+    ]
