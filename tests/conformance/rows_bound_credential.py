@@ -15,6 +15,8 @@ TOKEN: Final = bound()
 BASIC: Final = "Basic dXNlcjpwYXNz"
 MIXED: Final = Setup(audience=ORIGIN, options={"scheme": "SignedMsg"})
 
+MANY: Final = tuple((f"X-{number}", "x") for number in range(990))
+
 
 def carrying(*values: object, name: object = "Authorization") -> Arrival:
     """Return the request with these values of the field that carries the credential."""
@@ -51,6 +53,12 @@ MALFORMED: Final = {
     "c2-padded": carrying(f"Bearer {TOKEN}="),
     "c2-no-token": carrying("Bearer abc"),
     "c2-two-segments": carrying("Bearer a.b"),
+    "c2-more-fields-than-any-request-has": Arrival(
+        headers=[("Content-Type", JSON), ("Authorization", f"Bearer {TOKEN}"), *((f"X-{n}", "x") for n in range(999))]
+    ),
+    "c2-more-fields-in-a-mapping": Arrival(
+        headers={"Content-Type": JSON, "Authorization": f"Bearer {TOKEN}"} | {f"x-{n}": "x" for n in range(999)}
+    ),
     "c3-two-fields": carrying(f"Bearer {TOKEN}", f"Bearer {TOKEN}"),
     "c3-two-fields-one-of-another-scheme": carrying(BASIC, f"Bearer {TOKEN}"),
     "c3-two-fields-one-empty": carrying(f"Bearer {TOKEN}", ""),
@@ -103,6 +111,11 @@ ROWS: Final = (
 ACCEPTED: Final = (
     CallRow("c1-as-it-is", "", posted()),
     CallRow("c1-get-without-a-body", "", got()),
+    CallRow(
+        "c2-as-many-fields-as-are-read",
+        "",
+        posted(fields=(("Content-Type", JSON), *MANY)),
+    ),
     CallRow("c2-scheme-in-small-letters", "", carrying(f"bearer {TOKEN}")),
     CallRow("c2-scheme-in-capitals", "", carrying(f"BEARER {TOKEN}")),
     CallRow("c2-several-spaces", "", carrying(f"Bearer   {TOKEN}")),
