@@ -95,10 +95,12 @@ def sign(answers: AnswerSigner, request: HttpRequest, response: HttpResponseBase
 async def sign_async(answers: AsyncAnswerSigner, request: HttpRequest, response: HttpResponseBase) -> None:
     """See `sign`; a response that is rendered later is rendered now, since nothing could await its signature then."""
     call: Call[object] | None = getattr(request, CALL, None)
+    if call is None:
+        return
     if isinstance(response, SimpleTemplateResponse):
         response.render()
     content = _content(response)
-    if call is None or content is None:
+    if content is None:
         return
     status = response.status_code
     try:

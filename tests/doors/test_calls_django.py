@@ -407,6 +407,16 @@ def test_answer_that_is_streamed_or_made_of_an_exception_has_no_signature(colour
             send(colour.port, Case("GET", f"/v1/{name}", {}), **REQUIRING)
 
 
+def test_streamed_answer_without_a_verified_call_is_no_error_of_an_async_view(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def view(request: Any) -> Any:
+        return StreamingHttpResponse(["a"])
+
+    asyncio.run(signed_answers(SLOW)(view)(RequestFactory().get("/v1/x")))
+    assert caplog.messages == []
+
+
 def test_answer_without_a_verified_call_is_left_alone() -> None:
     response = signed_answers(ANSWERS)(plain_view)(RequestFactory().get("/v1/x"))
     assert "SignedMsg-Response" not in response.headers
