@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from signedmsg._core import claims as rules
 from signedmsg._core.message import Authentic, Content
 from signedmsg._core.payload import MAX_DATA_DEPTH
 from signedmsg._core.policy import ENVELOPE_TYP
-from signedmsg._core.proof import keep_for, replay_keys
+from signedmsg._core.proof import Tried, keep_for, replay_keys
 from signedmsg._core.verify import signed_by
 from signedmsg._jose import base64url, jws, strict_json
 from signedmsg._jose.algorithms import REFUSALS
@@ -54,8 +54,12 @@ _BEHIND_AUDIENCE: Final = (
 )
 
 
-Proven: TypeAlias = "tuple[Authentic, Trust, float]"
-"""A token that the straight path accepted, what its issuer may do, and when that was."""
+class Proven(NamedTuple):
+    """A token that the straight path accepted, what its issuer may do, and when that was."""
+
+    authentic: Authentic
+    trust: Trust
+    now: float
 
 
 class _Header(NamedTuple):
@@ -112,8 +116,8 @@ class Straight:
         self._headers: dict[str, tuple[_Header, ...]] = {}
         self._claims = re.compile(re.escape(strict_json.dumps(policy.audience).decode()) + _BEHIND_AUDIENCE)
 
-    def prove(self, token: object) -> Proven | PublicKey | None:  # noqa: PLR0911 - so many reasons to leave it
-        """Return what the token proves by steps 1 to 11; a key under which it does **not** verify; or None.
+    def prove(self, token: object) -> Proven | Tried | None:  # noqa: PLR0911 - so many reasons to leave it
+        """Return what the token proves by steps 1 to 11; or what was found out of its signature alone; or None.
 
         Nothing but `iss` is read before the signature holds, and of a token under an unknown header
         or of another issuer nothing is decoded.
@@ -147,8 +151,8 @@ class Straight:
         try:
             check(signature, signing_input)
         except REFUSALS:
-            return key
-        return self._read(payload, signing_input, header, now)
+            return Tried(verified, holds=False)
+        return self._read(payload, signing_input, header, now) or Tried(verified, holds=True)
 
     def _read(self, payload: bytes, signing_input: bytes, header: _Header, now: float) -> Proven | None:
         # 9, 11. As Latin-1 each octet is a character, and what is matched is ASCII.
@@ -182,7 +186,7 @@ class Straight:
             signed_by(issued_at, time, 1e-6),
             signing_input,
         )
-        return authentic, header.trust, now
+        return Proven(authentic, header.trust, now)
 
     def learn(self, parsed: Parsed, key: PublicKey, trust: Trust) -> None:
         """Remember the header of a token that went through the steps, if it is written as our senders write it."""

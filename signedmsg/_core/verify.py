@@ -35,7 +35,7 @@ from signedmsg.errors import ClaimError, NotAllowedError, ReplayedError, Unsuppo
 if TYPE_CHECKING:
     from signedmsg._core.message import Parsed
     from signedmsg._core.policy import PlainTokens, ReceivePolicy, Trust
-    from signedmsg._core.proof import Registered
+    from signedmsg._core.proof import Registered, Tried
     from signedmsg._jose.jwk import PublicKey
     from signedmsg._jose.strict_json import JSONValue
 
@@ -66,18 +66,18 @@ def authenticate(
     trust: Trust,
     now: float,
     *,
-    disproven: PublicKey | None = None,
+    tried: Tried | None = None,
 ) -> Authentic:
     """Prove that the issuer signed this token, for this audience, and that it is valid now.
 
-    `disproven` is a key under which the very same token was seen not to verify.
+    `tried` is what is known already of the very same token's signature.
 
     Raises:
         UnsupportedTokenError, UnknownKeyError, InvalidSignatureError,
         MalformedTokenError, ClaimError.
     """
     # 7, 8, 9.
-    claims = prove(parsed, key, trust, policy.leeway, now, disproven=disproven)
+    claims = prove(parsed, key, trust, policy.leeway, now, tried=tried)
     token = registered(claims, parsed.issuer)
     content = _plain(claims, policy.tokens, token) if policy.tokens else _envelope(claims)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from signedmsg._core.events import Event, MessageAccepted, MessageRefused
 from signedmsg._core.facts import Facts
+from signedmsg._core.straight import Proven
 from signedmsg._core.verify import admit, authenticate, authorize, parse
 from signedmsg.errors import ClaimError, SignedMessageError
 
@@ -81,7 +82,7 @@ async def receive(
     straight = ports.straight if received_at is None else None
     try:
         proven = None if straight is None else straight.prove(token)
-        if isinstance(proven, tuple):
+        if isinstance(proven, Proven):
             authentic, trust, now = proven
         else:
             parsed = parse(token, policy)
@@ -90,7 +91,7 @@ async def receive(
             # 6. Only ever within the issuer's own keys (RFC 8725 §3.8).
             key = await ports.find(parsed.issuer, parsed.compact.header.kid)
             now = ports.now() if received_at is None else received_at
-            authentic = authenticate(parsed, key, policy, trust, now, disproven=proven)
+            authentic = authenticate(parsed, key, policy, trust, now, tried=proven)
             if straight is not None:
                 straight.learn(parsed, key, trust)
         authorize(authentic, policy, trust, now)
