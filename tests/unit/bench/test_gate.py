@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
+from tests.bench import goals
 from tests.bench.gate import gate
 from tests.bench.goals import GOALS, Goal
 from tests.bench.measure import Figure
@@ -46,13 +48,13 @@ def test_the_lowest_of_the_floors_is_the_one_compared_with() -> None:
 def test_what_missed_once_by_noise_passes_when_measured_again() -> None:
     said: list[str] = []
     assert passes(figures(200, bare=100), figures(110, bare=100), said=said)
-    assert [line.split()[0] for line in said] == ["MISSED", "met"]
+    assert [line.split()[0] for line in said] == ["WORSE", "met"]
 
 
 def test_what_misses_three_times_fails() -> None:
     said: list[str] = []
     assert not passes(figures(200, bare=100), said=said)
-    assert len([line for line in said if line.startswith("MISSED")]) == 3
+    assert len([line for line in said if line.startswith("WORSE")]) == 3
 
 
 def test_a_figure_that_was_not_measured_fails() -> None:
@@ -67,7 +69,18 @@ def test_goals_that_are_not_gated_are_not_held() -> None:
 
 def test_a_goal_for_at_least_so_much_is_missed_from_below() -> None:
     goal = Goal(15, "threads", 1.7, "scaling", at_least=True)
-    assert (goal.met(1.7), goal.met(1.6), goal.met(1.6, 0.15)) == (True, False, True)
+    assert (goal.met(1.7), goal.met(1.6), goal.held(1.6, 0.15), goal.held(1.4, 0.15)) == (True, False, True, False)
+
+
+def test_goal_that_is_not_reached_is_held_at_what_was() -> None:
+    goal = replace(GOAL, reached=1.5)
+    assert (goal.met(1.5), goal.held(1.72, 0.15), goal.held(1.73, 0.15)) == (False, True, False)
+
+
+def test_what_was_reached_is_that_of_a_gated_goal_and_worse_than_it() -> None:
+    reached = {goal.what: goal for goal in GOALS if goal.reached is not None}
+    assert reached.keys() == goals._REACHED.keys()
+    assert [what for what, goal in reached.items() if not goal.gated or goal.met(goal.reached or 0)] == []
 
 
 def test_gated_goals_are_ratios() -> None:
