@@ -92,7 +92,8 @@ class KeyDirectory(Issuers[BlockingPorts]):
             UnknownKeyError: it has no such key, or the key is revoked.
             KeyDirectoryError: its keys could not be read.
         """
-        return self.at_hand(issuer, kid) or run(find_key(self.entry(issuer).sources, kid))
+        found = self.at_hand(issuer, kid) or self.settled(issuer, kid)
+        return found or run(find_key(self.entry(issuer).sources, kid))
 
     def refresh(self, issuer: str) -> None:
         """Read the issuer's sources now, whatever was known and whatever the budgets say.
@@ -158,7 +159,8 @@ class AsyncKeyDirectory(Issuers[AsyncPorts]):
 
     async def find(self, issuer: str, kid: str) -> PublicKey:
         """See `KeyDirectory.find`."""
-        return self.at_hand(issuer, kid) or await find_key(self.entry(issuer).sources, kid)
+        found = self.at_hand(issuer, kid) or self.settled(issuer, kid)
+        return found or await find_key(self.entry(issuer).sources, kid)
 
     async def refresh(self, issuer: str) -> None:
         """See `KeyDirectory.refresh`."""

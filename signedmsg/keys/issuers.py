@@ -182,6 +182,22 @@ class Issuers(Generic[P]):
         entry = self._entries.get(issuer)
         return None if entry is None or entry.single is None else entry.single.at_hand(kid, self._now())
 
+    def settled(self, issuer: str, kid: str) -> PublicKey | None:
+        """Return the key where nothing is ever read; else None: then `find_key` looks.
+
+        Raises:
+            UnknownIssuerError: the issuer is not configured here.
+            UnknownKeyError: nothing is ever read, and it has no such key.
+        """
+        entry = self.entry(issuer)
+        if entry.single is None or not entry.fixed:
+            return None
+        now = self._now()
+        found = entry.single.known(kid, now)
+        if found is None:
+            raise entry.single.why_not(kid, now)
+        return found
+
     @property
     def fixed(self) -> bool:
         """Whether no source is ever read."""

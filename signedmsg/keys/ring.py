@@ -53,10 +53,12 @@ class KeyRing:
         self,
         folder: RingFolder,
         *,
-        clock: Callable[[], float],
-        monotonic: Callable[[], float],
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Not for direct use: a ring comes from `create` or `open`."""
+        if not isinstance(folder, RingFolder):
+            raise TypeError("open a ring by KeyRing.open(path), and make a new one by KeyRing.create(path, issuer)")
         self._folder = folder
         self._clock = clock
         self._reader = RingReader(folder, monotonic)

@@ -157,6 +157,8 @@ class SigningKey:
         """
         if isinstance(jwk, str):
             return cls._from_json(jwk.encode("utf-8", "surrogatepass"))
+        if "keys" in jwk and "kty" not in jwk:
+            raise InvalidKeyError("a private key is needed, and this is a set of public keys")
         check_use(jwk, "sign")
         key = load_private(jwk)
         half = {name: jwk[name] for name in jwk if name not in PRIVATE_MEMBERS and name != "key_ops"}

@@ -132,7 +132,9 @@ def source_of(keys: object) -> Source:
         raise ValueError("keys: expected a path, got the text of a key or a set; use JWKSet.from_json for a set")
     if isinstance(keys, (str, os.PathLike)):
         return Path(cast("str | os.PathLike[str]", keys))
-    raise TypeError(f"keys: expected a JWKSet, a path, a URL or a source, got {type(keys).__name__}")
+    # A key, public or private, or several of them.
+    hint = "; keys go into a set: JWKSet(key.public)" if isinstance(keys, list | tuple) or hasattr(keys, "kid") else ""
+    raise TypeError(f"keys: expected a JWKSet, a path, a URL or a source, got {type(keys).__name__}{hint}")
 
 
 def singles(source: Source) -> tuple[Single, ...]:

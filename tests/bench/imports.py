@@ -1,6 +1,7 @@
 """What `import signedmsg` costs, each time in a new interpreter: the group `import`.
 
-The package loads what a program asks it for, so what a sender and a receiver use is measured too. Beside it what it cannot do without (the parts of `cryptography` that hold its algorithms, and
+The package loads what a program asks it for, so what a sender and a receiver use is measured too.
+Beside it what it cannot do without (the parts of `cryptography` that hold its algorithms, and
 `pydantic_core`), and PyJWT. The CPU time of the process, from just before the import.
 """
 
