@@ -11,7 +11,7 @@ from signedmsg._core.call_patterns import allows, problem_of_call_pattern
 from signedmsg._core.components import meant_by, overrides_method
 from signedmsg._core.envelope_request import parse_content_length
 from signedmsg._core.policy import check
-from signedmsg._core.target import DecodedTarget, has_escaped_separator, is_ambiguous, normal_path
+from signedmsg._core.target import MAX_TARGET, DecodedTarget, has_escaped_separator, is_ambiguous, normal_path
 from signedmsg._jose.shown import shown
 from signedmsg.receiver import AsyncReceiver
 
@@ -228,7 +228,8 @@ class Exempt:
                 what skips the signature must be what will be served, whoever resolves it.
             headers: its header fields; with one that overrides the method, nothing is exempt either.
         """
-        if not self._patterns or isinstance(raw, DecodedTarget):
+        # Before anything is worked out of a path that anybody may send; what is longer is refused at the door anyway.
+        if not self._patterns or isinstance(raw, DecodedTarget) or len(raw) > MAX_TARGET:
             return False
         try:
             sent, seen = normal_path(raw.partition(b"?")[0].decode("latin-1")), normal_path(quote(path, _PATH_SAFE))

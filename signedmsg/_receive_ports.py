@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from signedmsg._core.clock import read_clock
 from signedmsg._core.health import KeySnapshot
 from signedmsg._core.policy import Trust
 from signedmsg._core.straight import Straight
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from signedmsg._core.policy import ReceivePolicy
     from signedmsg._flows.ports import AsyncReplayCache, ReplayCache
 
-_ALL_TIME = 2.0**53
 T = TypeVar("T")
 
 
@@ -38,6 +38,18 @@ class Asks(Protocol):
     def notice(self) -> Callable[[Event], None]: ...
     @property
     def listens(self) -> Callable[[], bool]: ...
+
+
+def time_now(clock: Callable[[], float]) -> float:
+    """Return the time that a receiver's clock says.
+
+    Raises:
+        UnavailableError: it says none.
+    """
+    now = read_clock(clock)
+    if now is None:
+        raise UnavailableError("the receiver's clock does not say what time it is")
+    return now
 
 
 def _of_type(kind: type[T], value: object) -> T:
@@ -68,11 +80,7 @@ class _Ports:
         )
 
     def now(self) -> float:
-        now = self._clock()
-        # NaN is neither before nor after anything, so it would let every token pass for a valid one.
-        if not -_ALL_TIME < now < _ALL_TIME:
-            raise UnavailableError("the receiver's clock does not say what time it is")
-        return now
+        return time_now(self._clock)
 
     def trusted(self, issuer: str) -> Trust:
         with DIRECTORY:

@@ -38,7 +38,7 @@ from signedmsg.signed_answers import AnswerVerifier, AsyncAnswerVerifier
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
-    from signedmsg._flows.call_send import SignedCall
+    from signedmsg._flows.call_send import Refusal, SignedCall
     from signedmsg._flows.ports import AsyncSigner, Signer
 
 Q = TypeVar("Q")
@@ -107,7 +107,7 @@ class SignedCalls(Generic[Q, A]):
         if self._answers is not None:
             self._expect_signed(request, bound)
         while True:
-            signed = run(sign_call(self._blocking, self._policy, bound, self._offset(bound)))
+            signed = run(sign_call(self._blocking, self._policy, bound, self._offset(bound, call)))
             call.sign_with(request, signed, call.once)
             answer: Any = yield request
             call.check_sent_once(request, answer)
@@ -131,7 +131,7 @@ class SignedCalls(Generic[Q, A]):
         if self._answers is not None:
             self._expect_signed(request, bound)
         while True:
-            signed = await sign_call(self._suspending, self._policy, bound, self._offset(bound))
+            signed = await sign_call(self._suspending, self._policy, bound, self._offset(bound, call))
             call.sign_with(request, signed, call.once_async)
             answer: Any = yield request
             call.check_sent_once(request, answer)
@@ -172,16 +172,24 @@ class SignedCalls(Generic[Q, A]):
         outgoing = Outgoing(request.method, origin, url.raw_path, request.headers.raw, body)
         return bind(outgoing, audience=self._audience, allow_http=self._allow_http)
 
-    def _offset(self, bound: Bound) -> float:
-        return self._offsets.get(bound.origin, 0.0)
+    def _offset(self, bound: Bound, call: OutgoingCall) -> float:
+        return self._offsets.get(bound.origin, 0.0) if call.offset is None else call.offset
+
+    def _learn(self, call: OutgoingCall, bound: Bound, refusal: Refusal | None, *, proven: bool) -> None:
+        """Take from an answer how far the receiver's clock is ahead: for this call, or for the later ones as well."""
+        if refusal is not None:
+            call.offset = refusal.offset
+        # Where signed answers are required, a word that nobody signed serves this call's other attempt only, and lasts
+        # if what comes of that is signed. Or else whoever writes one 401 had every later token dated as he likes.
+        if call.offset is not None and (proven if self._require else refusal is not None):
+            if len(self._offsets) >= _MAX_ORIGINS:
+                self._offsets.clear()
+            self._offsets[bound.origin] = call.offset
 
     def _again(self, call: OutgoingCall, bound: Bound, answer: Any, proof: SignedResponse | None) -> bool:
         """Return whether to sign anew and send once more; never after that second time."""
         refusal = call.judge(bound, answer, self._clock(), proven=proof is not None)
-        if refusal is not None and refusal.offset is not None:
-            if len(self._offsets) >= _MAX_ORIGINS:
-                self._offsets.clear()
-            self._offsets[bound.origin] = refusal.offset
+        self._learn(call, bound, refusal, proven=proof is not None)
         if refusal is not None and refusal.sign_anew and call.attempts < 2:
             return True
         if proof is not None:

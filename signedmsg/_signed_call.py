@@ -26,6 +26,8 @@ class OutgoingCall:
 
     def __init__(self, request: Any, scheme: str) -> None:
         self.attempts = 0
+        # How far the receiver's clock is ahead of ours, as an answer to this very call said.
+        self.offset: float | None = None
         self._scheme = scheme
         self._credential = ""
         # Where this attempt's token went. Not the request itself, which refers to this: whatever it holds would

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
+from signedmsg._core.clock import check_clock, read_clock
 from signedmsg._core.policy import SendPolicy, check
 from signedmsg._ids import new_jti
 from signedmsg._jose.algorithms import ALGORITHMS
@@ -52,6 +54,18 @@ def shown_signer(key: Signer | AsyncSigner) -> str:
     return repr(key) if isinstance(key, KeyRing) else f"{key.alg} {key.kid}"
 
 
+def signing_time(clock: Callable[[], float]) -> float:
+    """Return the time that a signer's clock says.
+
+    Raises:
+        SigningError: it says none.
+    """
+    now = read_clock(clock)
+    if now is None:
+        raise SigningError("the clock does not say what time it is")
+    return now
+
+
 def _problem_of_ring(key: object, policy: SendPolicy) -> str | None:
     if not isinstance(key, KeyRing):
         return None
@@ -68,7 +82,8 @@ def _problem_of_signer(key: object) -> str | None:
         return None
     alg, kid = getattr(key, "alg", None), getattr(key, "kid", None)
     if isinstance(key, type) or not callable(getattr(key, "sign", None)):
-        raise TypeError(f"key: expected a SigningKey or another signer, got {type(key).__name__}")
+        hint = "; a key is read from its file by SigningKey.load(path)" if _is_path(key) else ""
+        raise TypeError(f"key: expected a SigningKey or another signer, got {type(key).__name__}{hint}")
     if alg not in ALGORITHMS:
         if not hasattr(key, "alg"):
             return f"key: a {type(key).__name__} has no alg; load it as a SigningKey, or wrap it in a signer"
@@ -78,11 +93,19 @@ def _problem_of_signer(key: object) -> str | None:
     return None
 
 
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | bytes | PathLike)
+
+
 class _SignerPorts:
     def __init__(self, key: Signer | AsyncSigner, clock: Callable[[], float]) -> None:
+        check_clock(clock)
         self._key = key
-        self.now = clock
+        self._clock = clock
         self.new_jti = new_jti
+
+    def now(self) -> float:
+        return signing_time(self._clock)
 
     def signer(self) -> Signer | AsyncSigner:
         if not isinstance(self._key, KeyRing):

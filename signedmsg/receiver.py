@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from signedmsg._core.call_policy import DEFAULT_MAX_BODY, DEFAULT_SCHEME, calls_of
+from signedmsg._core.clock import check_clock, check_function
 from signedmsg._core.payload import Models, fit
 from signedmsg._core.policy import (
     DEFAULT_LEEWAY,
@@ -19,7 +20,7 @@ from signedmsg._flows.handle import Outcome, handle
 from signedmsg._flows.receive import receive
 from signedmsg._flows.run import run
 from signedmsg._jose.shown import shown
-from signedmsg._receive_ports import AsyncPorts, BlockingPorts
+from signedmsg._receive_ports import AsyncPorts, BlockingPorts, time_now
 from signedmsg._take_calls import AsyncTakesCalls, TakesCalls
 from signedmsg.observe import Event, log_event, logs_all, quietly
 from signedmsg.router import Router
@@ -65,6 +66,9 @@ class _Receiver(Generic[D, R]):
         self._check_port("directory", directory, "a KeyDirectory", ("find", "trusted"))
         self._check_port("replay", replay, "a replay cache, such as SQLiteReplayCache", ("add",))
         check((_problem_of_processes(processes, replay),))
+        check_clock(clock)
+        if observe is not None:
+            check_function("observe", observe, "that takes an event")
         self._call_policy = calls_of(self.policy, external_url, scheme, max_body)
         self.clock = clock
         self._processes = processes
@@ -110,7 +114,7 @@ class _Receiver(Generic[D, R]):
             return
         if router.processing is None:
             raise TypeError("received_at: needs a router with an inbox, which tells a message from its copies")
-        if not 0 < received_at <= self.clock() + self.policy.leeway:
+        if not 0 < received_at <= time_now(self.clock) + self.policy.leeway:
             raise ValueError("received_at: expected Unix seconds in the past")
 
     def __repr__(self) -> str:
@@ -119,7 +123,11 @@ class _Receiver(Generic[D, R]):
     def _fit(self, model: type[object] | None) -> Callable[[Content], Any]:
         if model is None:
             return _data
-        made = self._fits.get(model)
+        try:
+            made = self._fits.get(model)
+        except TypeError:
+            # Not hashable, so it cannot be in the book: the models say what is wrong with it.
+            made = None
         if made is None:
             validator = self._models.of(model)
             made = self._fits[model] = lambda content: fit(content.data, validator, content.written)

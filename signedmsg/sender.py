@@ -20,6 +20,7 @@ from signedmsg._signer import (
     check_signer,
     never_blocks,
     shown_signer,
+    signing_time,
     suspends,
 )
 from signedmsg.errors import SigningError
@@ -114,7 +115,7 @@ class _Sender(Generic[S, C]):
         time: float | datetime | None = None,
         **options: Unpack[_OtherOptions],
     ) -> Frozen:
-        now = self.clock()
+        now = signing_time(self.clock)
         return freeze(
             self.policy,
             data,

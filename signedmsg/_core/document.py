@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from signedmsg._jose import strict_json
 from signedmsg._jose.jwk import KID, PublicKey
@@ -15,10 +15,15 @@ from signedmsg._jose.jwks import (
     of_two_algorithms,
     parse_jwk_set,
 )
+from signedmsg._jose.secret_material import PRIVATE_MEMBERS
 from signedmsg.errors import InvalidKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_PRIVATE: Final = (
+    "this is a private key; receivers need only its public half, in a document as `signedmsg jwks` writes it"
+)
 
 
 class Document(NamedTuple):
@@ -47,7 +52,11 @@ def parse_document(written: bytes) -> Document:
     try:
         document = strict_json.loads_object(written)
     except ValueError as error:
+        if b"PRIVATE KEY-----" in written:
+            raise InvalidKeyError(_PRIVATE, code="private_key") from None
         raise InvalidKeyError(f"the document is not strict JSON: {error}") from None
+    if "kty" in document and "keys" not in document and not PRIVATE_MEMBERS.isdisjoint(document):
+        raise InvalidKeyError(_PRIVATE, code="private_key")
     keys, refused = parse_jwk_set(document)
     issuer = document.get("issuer")
     if issuer is not None and not isinstance(issuer, str):

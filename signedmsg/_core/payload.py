@@ -208,13 +208,26 @@ class Models:
         Raises:
             TypeError: pydantic cannot make a validator of it.
         """
-        known = self._known.get(model)
+        try:
+            known = self._known.get(model)
+        except TypeError:
+            raise _no_class(model) from None
         if known is None:
             known = self._known[model] = _validator(model)
         return cast("Model[T]", known)
 
 
+def _no_class(model: object) -> TypeError:
+    return TypeError(
+        "model: expected a class, such as a pydantic model, or a type such as list[int]; "
+        f"got an object of the class {type(model).__name__}"
+    )
+
+
 def _validator(model: type[object]) -> Model[object]:
+    # An object of a model that can be hashed.
+    if hasattr(type(model), "__pydantic_validator__"):
+        raise _no_class(model)
     # Importing pydantic's models costs 40 ms, and a receiver without models never pays it.
     from pydantic import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
 

@@ -135,8 +135,12 @@ class Straight:
         else:
             return None
         # 5 to 7. The header was compared with this key when it verified; the key must still be the issuer's.
-        now, key = self._clock(), self._at_hand(issuer, kid)
-        if key is not verified or not not_before <= now < expires:
+        try:
+            # Only of a number comes a number, as `read_clock` would have it.
+            now, key = self._clock() + 0.0, self._at_hand(issuer, kid)
+            if key is not verified or not not_before <= now < expires:
+                return None
+        except (TypeError, OverflowError):
             return None
         if "=" in text or "+" in text or "/" in text:
             return None

@@ -194,7 +194,11 @@ def authorize(authentic: Authentic, policy: ReceivePolicy, trust: Trust, now: fl
     trust.authorize(content.type)
     # A customer who registers another's endpoint could else have the platform sign her events for it.
     if policy.account is not None and content.account != policy.account:
-        raise NotAllowedError("msg.account: the message is of another account")
+        raise NotAllowedError(
+            "msg.account: the message names no account, and this endpoint takes those of one"
+            if content.account is None
+            else "msg.account: the message is of another account"
+        )
     if content.until is not None and now >= content.until + policy.leeway:
         raise ClaimError(claim="msg.until", reason="the message's own deadline has passed", code="too_late")
     return authentic

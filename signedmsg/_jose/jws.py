@@ -150,6 +150,8 @@ def _text(token: object, max_size: int) -> str:
 
 
 def _misshapen(text: str) -> MalformedTokenError | UnsupportedTokenError:
+    if not text or text.isspace():
+        return MalformedTokenError("the token is empty")
     dots = text.count(".")
     if dots == 4:
         return UnsupportedTokenError("five segments: this is an encrypted token (JWE)")

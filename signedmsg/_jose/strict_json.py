@@ -159,7 +159,7 @@ def _finite(text: str) -> float:
 
 def _bounded(text: str) -> int:
     # Python has this limit too, but a program may have lifted it, and the work grows with its square.
-    if len(text) > _MAX_DIGITS:
+    if len(text.removeprefix("-")) > _MAX_DIGITS:
         raise ValueError(f"a number of more than {_MAX_DIGITS} digits")
     return int(text)
 

@@ -133,7 +133,7 @@ def source_of(keys: object) -> Source:
     if isinstance(keys, (str, os.PathLike)):
         return Path(cast("str | os.PathLike[str]", keys))
     # A key, public or private, or several of them.
-    hint = "; keys go into a set: JWKSet(key.public)" if isinstance(keys, list | tuple) or hasattr(keys, "kid") else ""
+    hint = "; keys go into a set: JWKSet(key.public)" if type(keys) in (list, tuple) or hasattr(keys, "kid") else ""
     raise TypeError(f"keys: expected a JWKSet, a path, a URL or a source, got {type(keys).__name__}{hint}")
 
 

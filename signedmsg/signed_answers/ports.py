@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
+from signedmsg._core.clock import check_clock, read_clock
 from signedmsg._jose.jwk import PublicKey
 from signedmsg.errors import KeyDirectoryError, UnavailableError, VerificationError
 
@@ -13,13 +14,12 @@ if TYPE_CHECKING:
     from signedmsg._core.policy import Trust
     from signedmsg.keys.directory import AsyncKeyDirectory, KeyDirectory
 
-_ALL_TIME: Final = 2.0**53
-
 
 class VerifyPorts:
     """The directory and the clock; whatever somebody's own directory raises is an outage."""
 
     def __init__(self, directory: KeyDirectory | AsyncKeyDirectory, clock: Callable[[], float]) -> None:
+        check_clock(clock)
         self._directory = directory
         self._clock = clock
 
@@ -28,9 +28,8 @@ class VerifyPorts:
         return "never" if self._directory.waits == "never" else "blocks"
 
     def now(self) -> float:
-        now = self._clock()
-        # NaN is neither before nor after anything, so no answer would ever have expired.
-        if not -_ALL_TIME < now < _ALL_TIME:
+        now = read_clock(self._clock)
+        if now is None:
             raise UnavailableError("the clock does not say what time it is")
         return now
 

@@ -15,6 +15,7 @@ from os import getpid
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal
 
+from signedmsg._core.clock import check_clock
 from signedmsg.errors import StoreError
 from signedmsg.stores._limits import (
     CLOCK_TOLERANCE,
@@ -100,7 +101,7 @@ class MemoryReplayCache:
             token that is alive at a restart can then be replayed once after it.
 
     Raises:
-        TypeError, ValueError: `capacity` or `quota` is not a number of ids.
+        TypeError, ValueError: `capacity` or `quota` is not a number of ids, or a clock is none.
     """
 
     waits: Literal["never"] = "never"
@@ -119,6 +120,8 @@ class MemoryReplayCache:
         self._capacity, self._quota = check_limits(capacity, quota)
         if monotonic is None:
             monotonic = time.monotonic if clock is time.time else clock
+        check_clock(clock)
+        check_clock(monotonic, "monotonic")
         self._clock, self._monotonic = clock, monotonic
         self._birth, self._born = (_NEVER, _NEVER) if dangerously_accept_earlier else (clock(), monotonic())
         self._pid = getpid()

@@ -59,7 +59,8 @@ def in_thread(work: Callable[[], object], stop: Callable[[], object]) -> Iterato
 @contextlib.contextmanager
 def serve_uvicorn(app: Any) -> Iterator[int]:
     with listen() as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+        # Its other parser, where installed, refuses a method that it does not know before the application sees it.
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", http="h11"))
 
         def stop() -> None:
             server.should_exit = True

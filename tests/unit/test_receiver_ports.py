@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, NoReturn
 
 import pytest
 
-from signedmsg import InvalidKeyError, KeyDirectory, KeyDirectoryError, SigningError, UnavailableError
+from signedmsg import (
+    InvalidKeyError,
+    KeyDirectory,
+    KeyDirectoryError,
+    MemoryInbox,
+    Router,
+    SigningError,
+    UnavailableError,
+)
 
-from .peers import receiver, sign, trusted
+from .peers import Clock, receiver, sign, trusted
 
 
 class OwnDirectory:
@@ -44,3 +53,24 @@ def test_directory_that_fails_is_an_outage(method: str, answer: Any) -> None:
 def test_clock_that_does_not_say_the_time_is_an_outage(time: float) -> None:
     with pytest.raises(UnavailableError):
         receiver(clock=lambda: time).verify(sign())
+
+
+# The first token goes through the steps, and the second takes the straight path.
+@pytest.mark.parametrize(
+    "said", [None, "1800000000", 1j, [], 10**400, Decimal(1_800_000_000)], ids=lambda it: repr(it)[:9]
+)
+def test_clock_that_says_no_number_is_an_outage_however_the_token_is_proven(said: Any) -> None:
+    clock = Clock()
+    times: list[Any] = [clock()]
+    face = receiver(clock=lambda: times[-1])
+    face.verify(sign())
+    times.append(said)
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="clock"):
+            face.verify(sign())
+
+
+def test_clock_that_says_no_number_leaves_a_stored_message_to_be_taken_later() -> None:
+    router = Router(MemoryInbox(), mode="lease")
+    with pytest.raises(UnavailableError, match="clock"):
+        receiver(clock=lambda: None).handle(sign(), router, received_at=1.0)

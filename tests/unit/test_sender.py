@@ -229,6 +229,13 @@ def test_key_that_may_not_sign_now_is_not_asked_to() -> None:
     assert kms.signed == []
 
 
+@pytest.mark.parametrize("said", [None, "1800000000", float("nan"), float("inf"), 1e300], ids=repr)
+@pytest.mark.parametrize("options", [{}, {"id": "m-1", "time": NOW}], ids=["new", "again"])
+def test_clock_that_does_not_say_the_time_signs_nothing(said: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(SigningError, match="clock"):
+        sign(clock=lambda: said, **options)
+
+
 def test_token_of_exactly_the_cap_is_made_and_one_byte_more_is_refused() -> None:
     size = len(sign("x" * 3000, id="m"))
     assert len(sender(max_size=size).sign("x" * 3000, type="invoice.paid", audience=AUDIENCE, id="m")) == size

@@ -162,6 +162,14 @@ def test_hostile_text_costs_little_time(data: bytes) -> None:
     assert time.thread_time() - begun < 5
 
 
+@pytest.mark.parametrize("sign", [b"", b"-"])
+def test_the_limit_on_digits_counts_digits_alone(sign: bytes) -> None:
+    # The space has it read by the parser that counts.
+    assert strict_json.loads(b" " + sign + b"9" * 4300) == int(sign + b"9" * 4300)
+    with pytest.raises(ValueError, match="4300 digits"):
+        strict_json.loads(b" " + sign + b"9" * 4301)
+
+
 def test_a_program_that_lifted_the_limit_on_digits_is_safe_too() -> None:
     before = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
