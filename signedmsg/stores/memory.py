@@ -149,9 +149,8 @@ class MemoryReplayCache:
         with self._lock:
             # One other shard a call, in turn, so that shards which nobody asks free their memory too.
             self._hand = hand = (self._hand + 1) % _SHARDS
-            for each in (self._shards[hand], shard):
-                if now >= each.turn and wall >= each.wall_turn:
-                    self._rotate(each, now, wall, keep)
+            self._rotate_if_over(self._shards[hand], now, wall, keep)
+            self._rotate_if_over(shard, now, wall, keep)
             if wall < self._forgot_at - CLOCK_TOLERANCE:
                 raise clock_went_back(self._forgot_at - wall, "restart the process")
             if key in shard.young or key in shard.old:
@@ -159,9 +158,10 @@ class MemoryReplayCache:
             account = self._accounts.get(issuer)
             if account is None or account.live >= self._quota or self._size >= self._capacity:
                 account = self._admit(issuer, now, wall, keep)
-            until, wall_until = now + keep, wall + keep
-            shard.until = max(shard.until, until)
-            shard.wall_until = max(shard.wall_until, wall_until)
+            if (until := now + keep) > shard.until:
+                shard.until = until
+            if (until := wall + keep) > shard.wall_until:
+                shard.wall_until = until
             # Counted before it is written: an interrupt in between leaves a count too high, never too low.
             self._size += 1
             account.live += 1
@@ -184,8 +184,7 @@ class MemoryReplayCache:
         for shard in self._shards:
             if self._size < self._capacity and self._live(issuer) < self._quota:
                 break
-            if now >= shard.turn and wall >= shard.wall_turn:
-                self._rotate(shard, now, wall, keep)
+            self._rotate_if_over(shard, now, wall, keep)
         turn = min((shard.turn for shard in self._shards if shard.old), default=now + keep)
         if self._live(issuer) >= self._quota:
             raise over_quota(issuer, self._quota, max(1.0, turn - now))
@@ -197,7 +196,9 @@ class MemoryReplayCache:
         account = self._accounts.get(issuer)
         return account.live if account else 0
 
-    def _rotate(self, shard: _Shard, now: float, wall: float, keep: float) -> None:
+    def _rotate_if_over(self, shard: _Shard, now: float, wall: float, keep: float) -> None:
+        if now < shard.turn or wall < shard.wall_turn:
+            return
         for issuer, dropped in shard.rotate(now, wall, keep).items():
             self._forgot_at = max(self._forgot_at, wall)
             self._size -= dropped
